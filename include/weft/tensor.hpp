@@ -1,0 +1,144 @@
+// Tensor: a value. Contiguous, row-major, channels last; a handle of one pointer on shared storage from a pool.
+#pragma once
+
+#include <atomic>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "weft/dtype.hpp"
+#include "weft/shape.hpp"
+
+namespace weft {
+
+namespace detail {
+
+class Pool;
+
+// The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the storage it
+// shares. Counts are atomic: tensors may cross threads.
+struct Storage {
+  std::atomic<std::uint32_t> references{1};
+  DType dtype = DType::f32;
+  std::uint8_t size_class = 0;
+  Shape shape;
+  void* data = nullptr;
+  Storage* base = nullptr;  // whose elements these are; null: its own
+  Pool* owner = nullptr;
+};
+
+void release(Storage* storage) noexcept;  // the last handle is gone
+
+}  // namespace detail
+
+class Tensor {
+ public:
+  Tensor() = default;                                         // no tensor: defined() is false
+  explicit Tensor(const Shape& shape, DType dtype = DType::f32);  // elements are not initialised
+
+  static Tensor zeros(const Shape& shape, DType dtype = DType::f32);
+  static Tensor full(const Shape& shape, double value, DType dtype = DType::f32);
+  static Tensor scalar(double value, DType dtype = DType::f32) { return full({}, value, dtype); }
+
+  // A copy of `values` in row-major order. Throws ShapeError where their number is not the shape's.
+  template <Element T>
+  static Tensor of(const Shape& shape, std::span<const T> values);
+  template <Element T>
+  static Tensor of(const Shape& shape, std::initializer_list<T> values) {
+    return of(shape, std::span<const T>(values.begin(), values.size()));
+  }
+  template <Element T>
+  static Tensor of(const Shape& shape, const std::vector<T>& values) {
+    return of(shape, std::span<const T>(values));
+  }
+
+  Tensor(const Tensor& other) noexcept : storage_(other.storage_) {
+    if (storage_) storage_->references.fetch_add(1, std::memory_order_relaxed);
+  }
+  Tensor(Tensor&& other) noexcept : storage_(std::exchange(other.storage_, nullptr)) {}
+  Tensor& operator=(Tensor other) noexcept {
+    std::swap(storage_, other.storage_);
+    return *this;
+  }
+  ~Tensor() {
+    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::release(storage_);
+  }
+
+  bool defined() const { return storage_ != nullptr; }
+  const Shape& shape() const { return storage().shape; }
+  DType dtype() const { return storage().dtype; }
+  int rank() const { return shape().rank(); }
+  std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
+  std::int64_t elements() const { return shape().elements(); }
+  std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype()); }
+
+  // The elements. T must be the dtype's C++ type: DTypeError otherwise. Writing is for whoever made the tensor; every
+  // handle on it sees the change.
+  template <Element T>
+  std::span<const T> values() const {
+    require_dtype(dtype_of<T>());
+    return {static_cast<const T*>(storage_->data), static_cast<std::size_t>(elements())};
+  }
+  template <Element T>
+  std::span<T> mutable_values() {
+    require_dtype(dtype_of<T>());
+    return {static_cast<T*>(storage_->data), static_cast<std::size_t>(elements())};
+  }
+  const void* data() const { return storage().data; }
+  void* mutable_data() { return storage().data; }
+
+  double at(const Ints& index) const;  // one element of any dtype; ShapeError where the index is outside
+  double item() const;                 // the element of a tensor that has one; ShapeError otherwise
+
+  Tensor to(DType dtype) const;               // converted like static_cast, itself where nothing changes
+  Tensor reshape(const Ints& extents) const;  // shares storage; one extent may be -1: whatever is left
+  Tensor clone() const;                       // storage of its own
+  bool is_unique() const;                     // nobody else holds these elements
+  bool shares_storage(const Tensor& other) const;
+
+ private:
+  explicit Tensor(detail::Storage* storage) : storage_(storage) {}
+  const detail::Storage& storage() const {
+    if (!storage_) throw_undefined();
+    return *storage_;
+  }
+  void require_dtype(DType wanted) const {
+    if (storage().dtype != wanted) throw_wrong_dtype(wanted);
+  }
+  [[noreturn]] static void throw_undefined();
+  [[noreturn]] void throw_wrong_dtype(DType wanted) const;
+
+  detail::Storage* storage_ = nullptr;
+};
+
+extern template Tensor Tensor::of(const Shape&, std::span<const float>);
+extern template Tensor Tensor::of(const Shape&, std::span<const double>);
+extern template Tensor Tensor::of(const Shape&, std::span<const std::int32_t>);
+extern template Tensor Tensor::of(const Shape&, std::span<const std::int64_t>);
+extern template Tensor Tensor::of(const Shape&, std::span<const std::uint8_t>);
+extern template Tensor Tensor::of(const Shape&, std::span<const bool>);
+
+// "f32[2, 3] {{1, 2, 3}, {4, 5, 6}}"; of a tensor with more than `max_elements` the ends of each axis.
+std::string to_string(const Tensor& tensor, std::int64_t max_elements = 1000);
+
+// dtype and shape, what an op's result has before it has a value: "f32[64, 28, 28, 6]".
+struct TensorType {
+  Shape shape;
+  DType dtype = DType::f32;
+  friend bool operator==(const TensorType&, const TensorType&) = default;
+};
+std::string to_string(const TensorType& type);
+
+// What the calling thread's pool holds, in bytes.
+struct MemoryStatistics {
+  std::size_t live = 0;                // in tensors now
+  std::size_t peak = 0;                // most that was ever live
+  std::size_t cached = 0;              // freed, kept for the next tensor of that size
+  std::size_t system_allocations = 0;  // calls to the system allocator so far
+};
+MemoryStatistics memory_statistics();
+void release_cached_memory();  // gives the calling thread's cached memory back to the system
+
+}  // namespace weft

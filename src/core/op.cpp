@@ -1,0 +1,85 @@
+#include "weft/op.hpp"
+
+#include <fmt/format.h>
+
+#include "core/graph_tables.hpp"
+
+namespace weft {
+
+namespace {
+
+std::string describe(std::initializer_list<NamedVar> arguments) {
+  std::string out;
+  for (const auto& [name, var] : arguments) {
+    out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", name, to_string(TensorType{var.shape(), var.dtype()}));
+  }
+  return out;
+}
+
+std::string where(std::initializer_list<NamedVar> arguments, SourceLocation at) {
+  std::string out;
+  for (const auto& [name, var] : arguments) {
+    const std::string scope = var.is_recorded() && var.graph()->contains(var) ? var.graph()->current_scope() : "";
+    if (!scope.empty()) {
+      out = fmt::format(" in scope {}", scope);
+      break;
+    }
+  }
+  if (at.file) out += fmt::format(", at {}", to_string(at));
+  return out;
+}
+
+}  // namespace
+
+template <class E>
+void fail(std::string_view op, std::string_view problem, std::initializer_list<NamedVar> arguments, SourceLocation at) {
+  throw E(fmt::format("{}: {} ({}){}", op, problem, describe(arguments), where(arguments, at)));
+}
+template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
+template void fail<ShapeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
+template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
+
+void require_floating(std::string_view op, NamedVar x, SourceLocation at) {
+  if (is_floating(x.var.dtype())) return;
+  fail<DTypeError>(op, fmt::format("{} must be f32 or f64, found {}", x.name, name(x.var.dtype())), {x}, at);
+}
+
+void require_integer(std::string_view op, NamedVar x, SourceLocation at) {
+  if (is_integer(x.var.dtype())) return;
+  fail<DTypeError>(op, fmt::format("{} must be integers, found {}", x.name, name(x.var.dtype())), {x}, at);
+}
+
+void require_same_dtype(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
+  if (a.var.dtype() == b.var.dtype()) return;
+  fail<DTypeError>(op, fmt::format("{} is {} but {} is {}: convert one", a.name, name(a.var.dtype()), b.name,
+                                   name(b.var.dtype())), {a, b}, at);
+}
+
+void require_broadcastable(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
+  require_floating(op, a, at);
+  require_same_dtype(op, a, b, at);
+  if (broadcastable(a.var.shape(), b.var.shape())) return;
+  fail<ShapeError>(op, fmt::format("shapes {} and {} do not broadcast: extents must agree or be 1, from the last axis on",
+                                   to_string(a.var.shape()), to_string(b.var.shape())), {a, b}, at);
+}
+
+void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at) {
+  if (x.var.rank() == rank) return;
+  fail<ShapeError>(op, fmt::format("{} must have rank {}, found {}", x.name, rank, x.var.rank()), {x}, at);
+}
+
+void Gradients::set(int i, Var gradient) { results_[static_cast<std::size_t>(i)] = std::move(gradient); }
+
+Var Gradients::input(int i) const {
+  const NodeId n = inputs_[static_cast<std::size_t>(i)];
+  const Tensor* value = graph_->op(n) ? graph_->find_kept(node_, static_cast<std::uint32_t>(i))
+                                      : graph_->find_kept(n, kept_output);
+  return Var(value ? *value : Tensor(), graph_, n, graph_->epoch_);
+}
+
+Var Gradients::extra() const {
+  const Tensor* value = graph_->find_kept(node_, kept_extra);
+  return Var(value ? *value : Tensor(), graph_);
+}
+
+}  // namespace weft

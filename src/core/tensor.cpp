@@ -1,0 +1,155 @@
+#include "weft/tensor.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/pool.hpp"
+
+namespace weft {
+
+namespace {
+
+constexpr std::size_t header_bytes = (sizeof(detail::Storage) + 63) / 64 * 64;
+
+detail::Storage* new_storage(const Shape& shape, DType dtype, std::size_t data_bytes) {
+  detail::Pool& pool = detail::Pool::of_this_thread();
+  std::uint8_t size_class = 0;
+  void* block = pool.allocate(header_bytes + data_bytes, size_class);
+  auto* storage = new (block) detail::Storage;
+  storage->dtype = dtype;
+  storage->size_class = size_class;
+  storage->shape = shape;
+  storage->data = static_cast<std::byte*>(block) + header_bytes;
+  storage->owner = &pool;
+  return storage;
+}
+
+std::size_t offset_of(const Shape& shape, const Ints& index) {
+  if (index.size() != shape.rank()) {
+    throw ShapeError(fmt::format("index {} of a tensor of shape {}", to_string(index), to_string(shape)));
+  }
+  std::int64_t offset = 0;
+  for (int axis = 0; axis < shape.rank(); ++axis) {
+    const std::int64_t i = index[axis] < 0 ? index[axis] + shape[axis] : index[axis];
+    if (i < 0 || i >= shape[axis]) {
+      throw ShapeError(fmt::format("index {} is outside a tensor of shape {}", to_string(index), to_string(shape)));
+    }
+    offset = offset * shape[axis] + i;
+  }
+  return static_cast<std::size_t>(offset);
+}
+
+}  // namespace
+
+void detail::release(Storage* storage) noexcept {
+  Storage* base = storage->base;
+  Pool::release(storage->owner, storage, storage->size_class);
+  if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) release(base);
+}
+
+Tensor::Tensor(const Shape& shape, DType dtype)
+    : storage_(new_storage(shape, dtype, static_cast<std::size_t>(shape.elements()) * size_of(dtype))) {}
+
+Tensor Tensor::zeros(const Shape& shape, DType dtype) {
+  Tensor tensor(shape, dtype);
+  std::memset(tensor.mutable_data(), 0, tensor.bytes());
+  return tensor;
+}
+
+Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
+  Tensor tensor(shape, dtype);
+  visit_dtype(dtype, [&]<class T>() { std::ranges::fill(tensor.mutable_values<T>(), static_cast<T>(value)); });
+  return tensor;
+}
+
+template <Element T>
+Tensor Tensor::of(const Shape& shape, std::span<const T> values) {
+  if (static_cast<std::int64_t>(values.size()) != shape.elements()) {
+    throw ShapeError(fmt::format("{} values for a tensor of shape {}, which has {}", values.size(), to_string(shape),
+                                 shape.elements()));
+  }
+  Tensor tensor(shape, dtype_of<T>());
+  std::ranges::copy(values, tensor.mutable_values<T>().begin());
+  return tensor;
+}
+
+template Tensor Tensor::of(const Shape&, std::span<const float>);
+template Tensor Tensor::of(const Shape&, std::span<const double>);
+template Tensor Tensor::of(const Shape&, std::span<const std::int32_t>);
+template Tensor Tensor::of(const Shape&, std::span<const std::int64_t>);
+template Tensor Tensor::of(const Shape&, std::span<const std::uint8_t>);
+template Tensor Tensor::of(const Shape&, std::span<const bool>);
+
+double Tensor::at(const Ints& index) const {
+  const std::size_t offset = offset_of(shape(), index);
+  return visit_dtype(dtype(), [&]<class T>() { return static_cast<double>(values<T>()[offset]); });
+}
+
+double Tensor::item() const {
+  if (elements() != 1) {
+    throw ShapeError(fmt::format("item() of a tensor of shape {}: it needs one element", to_string(shape())));
+  }
+  return visit_dtype(dtype(), [&]<class T>() { return static_cast<double>(values<T>()[0]); });
+}
+
+Tensor Tensor::to(DType wanted) const {
+  if (dtype() == wanted) return *this;
+  Tensor result(shape(), wanted);
+  visit_dtype(dtype(), [&]<class From>() {
+    visit_dtype(wanted, [&]<class To>() {
+      std::ranges::transform(values<From>(), result.mutable_values<To>().begin(),
+                             [](From value) { return static_cast<To>(value); });
+    });
+  });
+  return result;
+}
+
+Tensor Tensor::reshape(const Ints& extents) const {
+  Ints wanted = extents;
+  std::int64_t known = 1;
+  int inferred = -1;
+  for (int axis = 0; axis < wanted.size(); ++axis) {
+    if (wanted[axis] == -1 && inferred < 0) {
+      inferred = axis;
+    } else {
+      known *= std::max<std::int64_t>(wanted[axis], 0);
+    }
+  }
+  if (inferred >= 0 && known > 0) wanted[inferred] = elements() / known;
+  const bool fits = std::ranges::all_of(wanted, [](std::int64_t e) { return e >= 0; }) &&
+                    Shape(wanted).elements() == elements();
+  if (!fits) {
+    throw ShapeError(fmt::format("reshape: {} elements of shape {} do not fit into {}", elements(), to_string(shape()),
+                                 to_string(extents)));
+  }
+  detail::Storage* base = storage_->base ? storage_->base : storage_;
+  detail::Storage* view = new_storage(Shape(wanted), dtype(), 0);
+  base->references.fetch_add(1, std::memory_order_relaxed);
+  view->base = base;
+  view->data = storage_->data;
+  return Tensor(view);
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy(shape(), dtype());
+  if (bytes() > 0) std::memcpy(copy.mutable_data(), data(), bytes());
+  return copy;
+}
+
+bool Tensor::is_unique() const {
+  return storage().references.load(std::memory_order_acquire) == 1 &&
+         (!storage_->base || storage_->base->references.load(std::memory_order_acquire) == 1);
+}
+
+bool Tensor::shares_storage(const Tensor& other) const { return data() == other.data(); }
+
+void Tensor::throw_undefined() { throw GraphError("an empty tensor was used: it has no shape and no elements"); }
+
+void Tensor::throw_wrong_dtype(DType wanted) const {
+  throw DTypeError(fmt::format("the tensor is {}, its elements were asked for as {}: convert with .to(DType::{})",
+                               to_string(TensorType{shape(), dtype()}), name(wanted), name(wanted)));
+}
+
+}  // namespace weft

@@ -20,7 +20,9 @@ struct Positive {
 };
 
 struct Relu final : Op {
-  void backward(const Var& y, const Var& gy, Gradients& gx) const override { gx.set(0, relu_gradient(y, gy)); }
+  void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    gx.set(0, relu_gradient(y, gy));
+  }
   const OpInfo& info() const override { return relu_info(); }
 };
 
@@ -37,16 +39,16 @@ const OpInfo& relu_info() {
       .group = OpGroup::elementwise,
       .arguments = {{"x"}},
       .call = [](std::span<const Var> x, const Attributes&) { return relu(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        Array<T> y = x[0];
-        for (std::int64_t i = 0; i < y.elements(); ++i) {
-          if (y[i] <= T(0.0)) y[i] = T(0.0);
-        }
-        return y;
-      },
-      .samples = unary_samples()
-                     .shapes({{4, 17}}).pattern(Pattern::zeros)
-                     .shapes({{7}}).pattern(Pattern::negative),
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            Array<T> y = x[0];
+            for (std::int64_t i = 0; i < y.elements(); ++i) {
+              if (y[i] <= T(0.0)) y[i] = T(0.0);
+            }
+            return y;
+          },
+      .samples =
+          unary_samples().shapes({{4, 17}}).pattern(Pattern::zeros).shapes({{7}}).pattern(Pattern::negative),
   };
   return info;
 }

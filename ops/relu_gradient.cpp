@@ -31,7 +31,8 @@ struct ReluGradient final : Op {
 Var relu_gradient(const Var& y, const Var& gy, SourceLocation at) {
   require_floating("relu_gradient", {"y", y}, at);
   require_same_dtype("relu_gradient", {"y", y}, {"gy", gy}, at);
-  if (y.shape() != gy.shape()) fail<ShapeError>("relu_gradient", "y and gy differ in shape", {{"y", y}, {"gy", gy}}, at);
+  if (y.shape() != gy.shape())
+    fail<ShapeError>("relu_gradient", "y and gy differ in shape", {{"y", y}, {"gy", gy}}, at);
   const Saved saved{.operands = is_differentiable(gy) ? operand(0) : 0};
   return record(ReluGradient{}, zip(y.value(), gy.value(), WherePositive{}), {y, gy}, saved, at);
 }
@@ -42,18 +43,21 @@ const OpInfo& relu_gradient_info() {
       .group = OpGroup::elementwise,
       .arguments = {{"y"}, {.name = "gy", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return relu_gradient(x[0], x[1]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        Array<T> g = x[1];
-        for (std::int64_t i = 0; i < g.elements(); ++i) {
-          if (x[0][i] <= T(0.0)) g[i] = T(0.0);
-        }
-        return g;
-      },
-      .samples = samples().shapes({{2, 3, 5}, {2, 3, 5}})
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            Array<T> g = x[1];
+            for (std::int64_t i = 0; i < g.elements(); ++i) {
+              if (x[0][i] <= T(0.0)) g[i] = T(0.0);
+            }
+            return g;
+          },
+      .samples = samples()
+                     .shapes({{2, 3, 5}, {2, 3, 5}})
                      .shapes({{}, {}})
                      .shapes({{0, 3}, {0, 3}})
                      .shapes({{33}, {33}})
-                     .shapes({{4, 17}, {4, 17}}).pattern(Pattern::large)
+                     .shapes({{4, 17}, {4, 17}})
+                     .pattern(Pattern::large)
                      .throws({{2, 3}, {3, 2}}, "y and gy differ in shape"),
   };
   return info;

@@ -39,28 +39,40 @@ const OpInfo& sum_info() {
       .group = OpGroup::reduction,
       .arguments = {{.name = "x", .linear = true}},
       .attributes = {{"axes"}, {"keep_axes"}},
-      .call = [](std::span<const Var> x, const Attributes& a) { return sum(x[0], options_of<ReduceOptions>(a)); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes& a) {
-        const auto options = options_of<ReduceOptions>(a);
-        const Shape& shape = x[0].shape();
-        const Ints axes = normalize_axes("sum", options.axes, shape.rank());
-        Array<T> kept(reduced_shape(shape, axes, true));
-        for_each_index(shape, [&](const Ints& index) {
-          Ints target = index;
-          for (const std::int64_t axis : axes) target[static_cast<int>(axis)] = 0;
-          kept.at(target) += x[0].at(index);
-        });
-        return reshaped(kept, reduced_shape(shape, axes, options.keep_axes));
-      },
-      .samples = samples().shapes({{2, 3, 5, 7}})
-                     .grid({{"axes", {Ints{}, {0}, {-1}, {1, 2}, {0, 2}, {0, 1, 3}}}, {"keep_axes", {false, true}}})
-                     .shapes({{}})
-                     .shapes({{0, 3}}).grid({{"axes", {Ints{}, {0}, {1}}}})
-                     .shapes({{2, 1030}}).with({{"axes", {1}}})
-                     .shapes({{33, 17}}).with({{"axes", {0}}})
-                     .shapes({{9}}).pattern(Pattern::special)
-                     .shapes({{3, 5}}).with({{"axes", {2}}}).throws("axis 2 is outside [-2, 1]")
-                     .shapes({{3, 5}}).with({{"axes", {1, -1}}}).throws("given twice"),
+      .call = [](std::span<const Var> x,
+                 const Attributes& a) { return sum(x[0], options_of<ReduceOptions>(a)); },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes& a) {
+            const auto options = options_of<ReduceOptions>(a);
+            const Shape& shape = x[0].shape();
+            const Ints axes = normalize_axes("sum", options.axes, shape.rank());
+            Array<T> kept(reduced_shape(shape, axes, true));
+            for_each_index(shape, [&](const Ints& index) {
+              Ints target = index;
+              for (const std::int64_t axis : axes) target[static_cast<int>(axis)] = 0;
+              kept.at(target) += x[0].at(index);
+            });
+            return reshaped(kept, reduced_shape(shape, axes, options.keep_axes));
+          },
+      .samples =
+          samples()
+              .shapes({{2, 3, 5, 7}})
+              .grid({{"axes", {Ints{}, {0}, {-1}, {1, 2}, {0, 2}, {0, 1, 3}}}, {"keep_axes", {false, true}}})
+              .shapes({{}})
+              .shapes({{0, 3}})
+              .grid({{"axes", {Ints{}, {0}, {1}}}})
+              .shapes({{2, 1030}})
+              .with({{"axes", {1}}})
+              .shapes({{33, 17}})
+              .with({{"axes", {0}}})
+              .shapes({{9}})
+              .pattern(Pattern::special)
+              .shapes({{3, 5}})
+              .with({{"axes", {2}}})
+              .throws("axis 2 is outside [-2, 1]")
+              .shapes({{3, 5}})
+              .with({{"axes", {1, -1}}})
+              .throws("given twice"),
   };
   return info;
 }

@@ -1,6 +1,7 @@
 // Attributes: what an op was told besides its operands. An op's options list themselves once,
 //   struct PoolOptions { Size2 window; Size2 stride = 1; };
-//   template <class V> void fields(V& visit, PoolOptions& o) { visit("window", o.window); visit("stride", o.stride); }
+//   template <class V> void fields(V& visit, PoolOptions& o) { visit("window", o.window); visit("stride",
+//   o.stride); }
 // and from that list come diagram text, replay, the samples' grids and the names in error reports.
 #pragma once
 
@@ -70,7 +71,9 @@ namespace detail {
 
 // An enum that is an attribute has a function `names_of(E)`: its values' names, in order.
 template <class E>
-concept NamedEnum = std::is_enum_v<E> && requires(E e) { names_of(e)[0]; };
+concept NamedEnum = std::is_enum_v<E> && requires(E e) {
+  names_of(e)[0];
+};
 
 // A class that is an attribute converts itself.
 template <class T>
@@ -80,7 +83,9 @@ concept AttributeClass = requires(const T& value, const AttributeValue& attribut
 };
 
 template <class T>
-concept Optional = requires(const T& value) { value.has_value(); };
+concept Optional = requires(const T& value) {
+  value.has_value();
+};
 
 [[noreturn]] void throw_unknown_name(const std::string& name, std::span<const std::string_view> known);
 

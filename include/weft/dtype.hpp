@@ -19,7 +19,7 @@ constexpr bool is_integer(DType dtype) { return !is_floating(dtype) && dtype != 
 // The C++ type of each DType, and back.
 template <class T>
 concept Element = std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, std::int32_t> ||
-                  std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint8_t> || std::is_same_v<T, bool>;
+    std::is_same_v<T, std::int64_t> || std::is_same_v<T, std::uint8_t> || std::is_same_v<T, bool>;
 
 template <Element T>
 constexpr DType dtype_of() {
@@ -39,12 +39,18 @@ namespace detail {
 template <class F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::f32: return std::forward<F>(f).template operator()<float>();
-    case DType::f64: return std::forward<F>(f).template operator()<double>();
-    case DType::i32: return std::forward<F>(f).template operator()<std::int32_t>();
-    case DType::i64: return std::forward<F>(f).template operator()<std::int64_t>();
-    case DType::u8: return std::forward<F>(f).template operator()<std::uint8_t>();
-    case DType::boolean: break;
+    case DType::f32:
+      return std::forward<F>(f).template operator()<float>();
+    case DType::f64:
+      return std::forward<F>(f).template operator()<double>();
+    case DType::i32:
+      return std::forward<F>(f).template operator()<std::int32_t>();
+    case DType::i64:
+      return std::forward<F>(f).template operator()<std::int64_t>();
+    case DType::u8:
+      return std::forward<F>(f).template operator()<std::uint8_t>();
+    case DType::boolean:
+      break;
   }
   return std::forward<F>(f).template operator()<bool>();
 }

@@ -1,4 +1,5 @@
-// Errors: every one is a weft::Error whose text is one line: the op first, what was found, what was needed, where.
+// Errors: every one is a weft::Error whose text is one line: the op first, what was found, what was needed,
+// where.
 #pragma once
 
 #include <stdexcept>

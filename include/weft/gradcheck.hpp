@@ -1,5 +1,5 @@
-// The gradient checker: is this gradient the derivative of this function? No tolerance is chosen by hand: the numerical
-// derivative carries an error bar, and a verdict is an equivalence test on it.
+// The gradient checker: is this gradient the derivative of this function? No tolerance is chosen by hand: the
+// numerical derivative carries an error bar, and a verdict is an equivalence test on it.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,17 @@
 
 namespace weft {
 
-// agree: shown equal to within the promised threshold. disagree: shown different. unresolved: this test has no resolution
-// here, which counts as a failure.
+// agree: shown equal to within the promised threshold. disagree: shown different. unresolved: this test has
+// no resolution here, which counts as a failure.
 enum class Verdict : std::uint8_t { agree, disagree, unresolved };
 std::string_view name(Verdict verdict);
 
 struct GradcheckOptions {
-  double detect_exact = 1e-11;      // smallest error noticed, relative to the gradient's scale, against exact derivatives
+  double detect_exact =
+      1e-11;  // smallest error noticed, relative to the gradient's scale, against exact derivatives
   double detect_difference = 1e-6;  // against central differences
   double step = 0x1p-10;            // of the central differences, halved for the error bar
-  int order = 2;                    // 2: gradients of gradients too
+  int order = 1;                    // of check_gradients; 2: gradients of gradients too. check_op does both
   int probes = 12;                  // directions per tensor where there are too many entries for all
   std::uint64_t seed = 0x5eed;
 };
@@ -31,8 +32,8 @@ struct Finding {
   std::string check;  // "value", "value f32", "dual", "difference", "second order", "throws", ...
   Verdict verdict = Verdict::agree;
   std::string op;
-  std::string argument;  // whose gradient; empty for a value
-  std::string sample;    // which sample, or which node
+  std::string argument;   // whose gradient; empty for a value
+  std::string sample;     // which sample, or which node
   double resolution = 0;  // smallest relative error that would have been noticed
   std::string details;    // on failure: the worst entry, found and expected
 };
@@ -45,13 +46,14 @@ struct GradcheckReport {
 };
 std::string to_string(const GradcheckReport& report);  // a summary, then every failure
 
-// An op on all of its samples, or on one: value and f32 kernel against the reference within derived bounds, the backward
-// rule against dual numbers and against central differences, second order.
+// An op on all of its samples, or on one: value and f32 kernel against the reference within derived bounds,
+// the backward rule against dual numbers and against central differences, second order.
 GradcheckReport check_op(const OpInfo& info, const GradcheckOptions& options = {});
 GradcheckReport check_op(const OpInfo& info, const Sample& sample, const GradcheckOptions& options = {});
 
-// The gradients of a recorded `loss` with respect to every parameter and floating input it depends on. The record is
-// replayed in f64; g is not changed, and backward() may have been called before. Throws GraphError where loss is not of g.
+// The gradients of a recorded `loss` with respect to every parameter and floating input it depends on. The
+// record is replayed in f64; g is not changed, and backward() may have been called before. Throws GraphError
+// where loss is not of g.
 GradcheckReport check_gradients(const Graph& g, const Var& loss, const GradcheckOptions& options = {});
 
 // The gradients of f, which records its result in the graph it is given, with respect to each of `x`.

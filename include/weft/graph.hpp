@@ -1,5 +1,5 @@
-// Graph: the record of what was computed. Var: a handle on a value and its place in the record. Parameter: a value that
-// is trained.
+// Graph: the record of what was computed. Var: a handle on a value and its place in the record. Parameter: a
+// value that is trained.
 //
 // Invariants, checked by Graph::verify():
 //   (1) every edge runs from a node to an input with a smaller id, so ids are a topological order;
@@ -87,8 +87,8 @@ class Var {
   double item() const { return value().item(); }
 
   bool is_recorded() const { return epoch_ != 0; }
-  Graph* graph() const { return graph_; }  // null: met no graph yet
-  NodeId id() const { return id_; }        // where is_recorded()
+  Graph* graph() const { return graph_; }             // null: met no graph yet
+  NodeId id() const { return id_; }                   // where is_recorded()
   Var detach() const { return Var(value_, graph_); }  // the same value as a constant
 
  private:
@@ -163,11 +163,13 @@ class Graph {
 
   // A source node. Differentiable where `value` is f32 or f64.
   Var input(Tensor value, std::string_view name = "", SourceLocation at = SourceLocation::current());
-  // The node of a parameter, the same at every call until clear(). Throws GraphError where it was updated in between.
+  // The node of a parameter, the same at every call until clear(). Throws GraphError where it was updated in
+  // between.
   Var use(const Parameter& parameter, SourceLocation at = SourceLocation::current());
 
-  // Adds the gradient of `loss` to grad() of every trainable parameter in use, and releases what rules kept on the way.
-  // Throws GraphError for a loss of several elements without gy, a released value, an updated parameter; nothing is added then.
+  // Adds the gradient of `loss` to grad() of every trainable parameter in use, and releases what rules kept
+  // on the way. Throws GraphError for a loss of several elements without gy, a released value, an updated
+  // parameter; nothing is added then.
   void backward(const Var& loss, const BackwardOptions& options = {});
 
   Scope scope(std::string_view name);  // names nest: "net/conv1"
@@ -188,15 +190,15 @@ class Graph {
   const TensorType& type(NodeId n) const { return nodes_[n].type; }
   bool is_differentiable(NodeId n) const { return nodes_[n].differentiable; }
   std::span<const NodeId> inputs(NodeId n) const;
-  EdgeId first_edge(NodeId n) const;  // n may be node_count(): the end
+  EdgeId first_edge(NodeId n) const;                                    // n may be node_count(): the end
   NodeId edge_source(EdgeId e) const { return edge_source_[e.index]; }  // the consumer
   NodeId edge_target(EdgeId e) const { return edge_target_[e.index]; }  // what it consumes
   int edge_slot(EdgeId e) const { return static_cast<int>(e.index - nodes_[edge_source(e)].first_edge); }
-  std::string_view name(NodeId n) const;         // of an input or a parameter
+  std::string_view name(NodeId n) const;  // of an input or a parameter
   std::uint32_t scope_of(NodeId n) const { return nodes_[n].scope; }
   SourceLocation source(NodeId n) const { return {nodes_[n].file, static_cast<int>(nodes_[n].line)}; }
-  const Tensor& source_value(NodeId n) const;    // of a source node; kept until clear()
-  Tensor kept_value(NodeId n) const;             // the output, where it is there still
+  const Tensor& source_value(NodeId n) const;  // of a source node; kept until clear()
+  Tensor kept_value(NodeId n) const;           // the output, where it is there still
   bool contains(const Var& v) const { return v.graph_ == this && v.epoch_ == epoch_; }
 
   struct ScopeEntry {  // scope 0 is the graph itself
@@ -253,6 +255,8 @@ class Graph {
 inline bool is_training(const Var& v) { return v.graph() && v.graph()->is_training(); }
 
 // Whether a gradient can flow to v: floating, recorded, and something upstream is differentiable.
-inline bool is_differentiable(const Var& v) { return v.is_recorded() && v.graph()->is_differentiable(v.id()); }
+inline bool is_differentiable(const Var& v) {
+  return v.is_recorded() && v.graph()->is_differentiable(v.id());
+}
 
 }  // namespace weft

@@ -1,9 +1,10 @@
-// What an op author needs, inside this library or outside. An op is a small struct of attributes with a backward rule, a
-// function that computes the value and records it, and an OpInfo (op_info.hpp) by which it is tested:
+// What an op author needs, inside this library or outside. An op is a small struct of attributes with a
+// backward rule, a function that computes the value and records it, and an OpInfo (op_info.hpp) by which it
+// is tested:
 //
 //   struct Relu final : Op {
-//     void backward(const Var& y, const Var& gy, Gradients& gx) const override { gx.set(0, relu_gradient(y, gy)); }
-//     const OpInfo& info() const override { return relu_info(); }
+//     void backward(const Var& y, const Var& gy, Gradients& gx) const override { gx.set(0, relu_gradient(y,
+//     gy)); } const OpInfo& info() const override { return relu_info(); }
 //   };
 //   Var relu(const Var& x, SourceLocation at) {
 //     require_floating("relu", {"x", x}, at);
@@ -24,8 +25,9 @@
 
 namespace weft {
 
-// What a rule reads and where it puts its results. The engine checks the shape of what is set, sums what was broadcast
-// in the forward (a gradient may have the output's shape where the operand was stretched), and accumulates.
+// What a rule reads and where it puts its results. The engine checks the shape of what is set, sums what was
+// broadcast in the forward (a gradient may have the output's shape where the operand was stretched), and
+// accumulates.
 class Gradients {
  public:
   int operand_count() const { return static_cast<int>(inputs_.size()); }
@@ -52,8 +54,8 @@ class Gradients {
 
 // Lives in the graph's memory, which never runs destructors: attributes only.
 struct Op {
-  // Sets gx_i = J_i^T gy for every operand that gx wants, by calling ordinary ops. `y` is the output; its value is there
-  // where the op saved it.
+  // Sets gx_i = J_i^T gy for every operand that gx wants, by calling ordinary ops. `y` is the output; its
+  // value is there where the op saved it.
   virtual void backward(const Var& y, const Var& gy, Gradients& gx) const = 0;
   virtual const OpInfo& info() const = 0;
   virtual Attributes attributes() const { return {}; }
@@ -70,7 +72,8 @@ struct VarRef {
 
 class Recorder {
  public:
-  // The graph of the operands and whether it records now. Throws GraphError for vars of two graphs and for stale vars.
+  // The graph of the operands and whether it records now. Throws GraphError for vars of two graphs and for
+  // stale vars.
   struct Place {
     Graph* graph;
     bool records;
@@ -79,23 +82,30 @@ class Recorder {
 
   // The same without a node: a var of `graph` that is not recorded.
   static Var unrecorded(Tensor y, Graph* graph) { return Var(std::move(y), graph); }
+  // The node of `recorded` with another value: for planted forwards.
+  static Var revalued(const Var& recorded, Tensor value) {
+    return Var(std::move(value), recorded.graph_, recorded.id_, recorded.epoch_);
+  }
   static void* allocate(Graph& graph, std::size_t bytes, std::size_t alignment);
-  static Var append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands, const Saved& saved,
-                    SourceLocation at);
+  static Var append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
+                    const Saved& saved, SourceLocation at);
 };
 
-// Appends a node that computed `y` from `operands`, and keeps of them what `saved` says, if a gradient can flow there.
-// Records nothing where no operand is of a graph or the graph is paused. Throws GraphError before anything is changed.
+// Appends a node that computed `y` from `operands`, and keeps of them what `saved` says, if a gradient can
+// flow there. Records nothing where no operand is of a graph or the graph is paused. Throws GraphError before
+// anything is changed.
 template <class O>
 Var record(const O& op, Tensor y, std::span<const VarRef> operands, const Saved& saved, SourceLocation at) {
-  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O>, "an Op holds attributes only");
+  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O>,
+                "an Op holds attributes only");
   const Recorder::Place place = Recorder::place(operands, at);
   if (!place.records) return Recorder::unrecorded(std::move(y), place.graph);
   const Op* kept = new (Recorder::allocate(*place.graph, sizeof(O), alignof(O))) O(op);
   return Recorder::append(*place.graph, kept, std::move(y), operands, saved, at);
 }
 template <class O>
-Var record(const O& op, Tensor y, std::initializer_list<VarRef> operands, const Saved& saved, SourceLocation at) {
+Var record(const O& op, Tensor y, std::initializer_list<VarRef> operands, const Saved& saved,
+           SourceLocation at) {
   return record(op, std::move(y), std::span(operands.begin(), operands.size()), saved, at);
 }
 
@@ -108,16 +118,20 @@ struct NamedVar {
 // Throws an E (ShapeError, DTypeError, Error) that reads
 //   "conv2d: <problem> (x: f32[8, 32, 32, 3], w: f32[3, 3, 4, 16]) in scope net/conv1, at model.cpp:21".
 template <class E>
-[[noreturn]] void fail(std::string_view op, std::string_view problem, std::initializer_list<NamedVar> arguments,
-                       SourceLocation at);
-extern template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
-extern template void fail<ShapeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
-extern template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
+[[noreturn]] void fail(std::string_view op, std::string_view problem,
+                       std::initializer_list<NamedVar> arguments, SourceLocation at);
+extern template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                                 SourceLocation);
+extern template void fail<ShapeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                                      SourceLocation);
+extern template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                                      SourceLocation);
 
-void require_floating(std::string_view op, NamedVar x, SourceLocation at);            // DTypeError: f32 or f64
-void require_integer(std::string_view op, NamedVar x, SourceLocation at);             // DTypeError: i32, i64 or u8
+void require_floating(std::string_view op, NamedVar x, SourceLocation at);  // DTypeError: f32 or f64
+void require_integer(std::string_view op, NamedVar x, SourceLocation at);   // DTypeError: i32, i64 or u8
 void require_same_dtype(std::string_view op, NamedVar a, NamedVar b, SourceLocation at);  // DTypeError
-void require_broadcastable(std::string_view op, NamedVar a, NamedVar b, SourceLocation at);  // and of one floating dtype
-void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at);      // ShapeError
+void require_broadcastable(std::string_view op, NamedVar a, NamedVar b,
+                           SourceLocation at);                                    // and of one floating dtype
+void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at);  // ShapeError
 
 }  // namespace weft

@@ -1,5 +1,5 @@
-// OpInfo: what is known of an op besides its code: arguments, attributes, an executable specification, and the samples on
-// which it is tested. An op without reference or samples does not compile.
+// OpInfo: what is known of an op besides its code: arguments, attributes, an executable specification, and
+// the samples on which it is tested. An op without reference or samples does not compile.
 #pragma once
 
 #include <functional>
@@ -32,7 +32,8 @@ struct Domain {
   static Domain indices_of(int argument, int axis) { return {.index_of = argument, .index_axis = axis}; }
 };
 
-// What happens to the gradient where several operands are equal: all of it goes to the first, to the last, equal parts to all.
+// What happens to the gradient where several operands are equal: all of it goes to the first, to the last,
+// equal parts to all.
 enum class TiePolicy : std::uint8_t { none, first, last, split };
 
 struct Argument {
@@ -110,7 +111,8 @@ Array<T> reshaped(const Array<T>& x, const Shape& shape) {
 template <class T, class F>
 Array<T> zip_reference(const Array<T>& a, const Array<T>& b, F&& f) {
   Array<T> y(broadcast(a.shape(), b.shape()));
-  const Ints a_strides = broadcast_strides(a.shape(), y.shape()), b_strides = broadcast_strides(b.shape(), y.shape());
+  const Ints a_strides = broadcast_strides(a.shape(), y.shape()),
+             b_strides = broadcast_strides(b.shape(), y.shape());
   std::int64_t position = 0;
   for_each_index(y.shape(), [&](const Ints& index) {
     std::int64_t i = 0, j = 0;
@@ -123,13 +125,15 @@ Array<T> zip_reference(const Array<T>& a, const Array<T>& b, F&& f) {
   return y;
 }
 
-// A reference's operands: floating ones as arrays of T, indices and constants as arrays of integers (a boolean is 0 or 1).
+// A reference's operands: floating ones as arrays of T, indices and constants as arrays of integers (a
+// boolean is 0 or 1).
 template <class T>
 class Inputs {
  public:
   std::size_t size() const { return floating_.size(); }
   const Array<T>& operator[](std::size_t i) const { return floating_[i]; }
   const Array<std::int64_t>& integers(std::size_t i) const { return integers_[i]; }
+  void replace(std::size_t i, Array<T> array) { floating_[i] = std::move(array); }
   void push_floating(Array<T> array) {
     floating_.push_back(std::move(array));
     integers_.emplace_back();
@@ -145,7 +149,8 @@ class Inputs {
 };
 
 // The naive forward, a generic lambda [](const Inputs<T>& x, const Attributes& a) -> Array<T>: the executable
-// specification, the oracle of the kernel, and on Dual an exact derivative that knows nothing of the backward rule.
+// specification, the oracle of the kernel, and on Dual an exact derivative that knows nothing of the backward
+// rule.
 class Reference {
  public:
   template <class F>
@@ -163,7 +168,8 @@ class Reference {
   Function<Bounded> bounded_;
 };
 
-// generic: distinct odd multiples of 2^-6 of both signs. ties: few distinct values. all_equal, negative, large (+-80 and
+// generic: distinct odd multiples of 2^-6 of both signs. ties: few distinct values. all_equal, negative,
+// large (+-80 and
 // +-1e3), tiny (1e-20), zeros: as they say. special: NaN and infinities among generic values.
 enum class Pattern : std::uint8_t { generic, ties, zeros, all_equal, negative, large, tiny, special };
 
@@ -178,7 +184,8 @@ struct Sample {
 // Names a sample by what differs in it: "[2, 7, 5, 3] [4, 2, 3, 5] stride=(2, 3)".
 std::string to_string(const Sample& sample);
 
-// Samples are listed in groups. A group begins with shapes(...), which the calls after it refine; grid() multiplies it.
+// Samples are listed in groups. A group begins with shapes(...), which the calls after it refine; grid()
+// multiplies it.
 class Samples {
  public:
   struct GridAxis {
@@ -187,12 +194,13 @@ class Samples {
   };
 
   Samples shapes(std::vector<Shape> shapes) &&;
-  Samples with(const Attributes& attributes) &&;           // of every sample of this group
-  Samples grid(const std::vector<GridAxis>& axes) &&;      // every combination
+  Samples with(const Attributes& attributes) &&;       // of every sample of this group
+  Samples grid(const std::vector<GridAxis>& axes) &&;  // every combination
   Samples pattern(Pattern pattern) &&;
   Samples values(int argument, std::vector<double> values) &&;  // row-major
-  Samples throws(std::vector<Shape> shapes, std::string text) &&;  // a group of its own, which with() may refine
-  Samples throws(std::string text) &&;                             // this group
+  Samples throws(std::vector<Shape> shapes,
+                 std::string text) &&;  // a group of its own, which with() may refine
+  Samples throws(std::string text) &&;  // this group
 
   const std::vector<Sample>& list() const { return list_; }
 
@@ -208,7 +216,16 @@ Samples broadcasting_samples();  // of two operands: every way to broadcast, emp
 Samples unary_samples();         // of one operand: ranks 0 to 4, empty, vector tails, special values
 
 // What diagrams and reports put it under; the headings of ops.hpp.
-enum class OpGroup : std::uint8_t { elementwise, reduction, contraction, view, shape, selection, loss, random };
+enum class OpGroup : std::uint8_t {
+  elementwise,
+  reduction,
+  contraction,
+  view,
+  shape,
+  selection,
+  loss,
+  random
+};
 
 using Call = std::function<Var(std::span<const Var> x, const Attributes& a)>;
 using Rule = std::function<void(const Var& y, const Var& gy, Gradients& gx, const Attributes& a)>;
@@ -231,8 +248,8 @@ struct OpInfo {
 // Every op of the library: the list that CMake generates from ops/*.cpp.
 std::span<const OpInfo* const> all_ops();
 
-// Copies of `info` with one part replaced: planted defects, without a hook in production code. The op that a call then
-// records has that rule (it saves every operand and the output) or that forward.
+// Copies of `info` with one part replaced: planted defects, without a hook in production code. The op that a
+// call then records has that rule (it saves every operand and the output) or that forward.
 OpInfo with_rule(const OpInfo& info, Rule rule);
 OpInfo with_forward(const OpInfo& info, Kernel kernel);
 

@@ -1,5 +1,6 @@
-// The catalogue of ops. Every op works in f32 and f64 unless it says otherwise, takes operands of one dtype, and throws
-// ShapeError or DTypeError before anything is recorded. Images are [n, h, w, c], filters [kh, kw, c_in, c_out].
+// The catalogue of ops. Every op works in f32 and f64 unless it says otherwise, takes operands of one dtype,
+// and throws ShapeError or DTypeError before anything is recorded. Images are [n, h, w, c], filters [kh, kw,
+// c_in, c_out].
 #pragma once
 
 #include <array>
@@ -11,7 +12,8 @@
 
 namespace weft {
 
-// A var or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as its attribute.
+// A var or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as its
+// attribute.
 class Operand {
  public:
   Operand(const Var& var, SourceLocation at = SourceLocation::current()) : var_(&var), at_(at) {}
@@ -26,7 +28,8 @@ class Operand {
   SourceLocation at_;
 };
 
-// ---- elementwise, two operands; NumPy's broadcasting ---------------------------------------------------------------
+// ---- elementwise, two operands; NumPy's broadcasting
+// ---------------------------------------------------------------
 
 Var add(const Var& a, const Var& b, SourceLocation at = SourceLocation::current());       // a + b
 Var subtract(const Var& a, const Var& b, SourceLocation at = SourceLocation::current());  // a - b
@@ -42,7 +45,8 @@ Var operator*(const Operand& a, const Operand& b);
 Var operator/(const Operand& a, const Operand& b);
 Var operator-(const Operand& a);
 
-// ---- elementwise, one operand --------------------------------------------------------------------------------------
+// ---- elementwise, one operand
+// --------------------------------------------------------------------------------------
 
 Var negate(const Var& x, SourceLocation at = SourceLocation::current());                // -x
 Var scale(const Var& x, double factor, SourceLocation at = SourceLocation::current());  // factor x
@@ -53,11 +57,13 @@ Var sqrt(const Var& x, SourceLocation at = SourceLocation::current());  // NaN b
 Var pow(const Var& x, double exponent, SourceLocation at = SourceLocation::current());
 Var tanh(const Var& x, SourceLocation at = SourceLocation::current());
 Var sigmoid(const Var& x, SourceLocation at = SourceLocation::current());  // 1 / (1 + exp(-x))
-Var relu(const Var& x, SourceLocation at = SourceLocation::current());     // max(x, 0); NaN stays; gradient 0 at 0
+Var relu(const Var& x,
+         SourceLocation at = SourceLocation::current());  // max(x, 0); NaN stays; gradient 0 at 0
 // gy where y > 0, else 0: the gradient of relu whose output is y.
 Var relu_gradient(const Var& y, const Var& gy, SourceLocation at = SourceLocation::current());
 
-// ---- reductions ----------------------------------------------------------------------------------------------------
+// ---- reductions
+// ----------------------------------------------------------------------------------------------------
 
 struct ReduceOptions {
   Ints axes = {};          // from the end where negative; none: all
@@ -68,18 +74,24 @@ void fields(V& visit, ReduceOptions& o) {
   visit("axes", o.axes);
   visit("keep_axes", o.keep_axes);
 }
-Var sum(const Var& x, const ReduceOptions& options = {}, SourceLocation at = SourceLocation::current());   // of none: 0
-Var mean(const Var& x, const ReduceOptions& options = {}, SourceLocation at = SourceLocation::current());  // of none: NaN
+Var sum(const Var& x, const ReduceOptions& options = {},
+        SourceLocation at = SourceLocation::current());  // of none: 0
+Var mean(const Var& x, const ReduceOptions& options = {},
+         SourceLocation at = SourceLocation::current());  // of none: NaN
 // The largest; the first one gets the gradient of a tie; NaN where there is one. Throws ShapeError for none.
 Var max(const Var& x, const ReduceOptions& options = {}, SourceLocation at = SourceLocation::current());
-// Position of the first largest along `axis`, i64, that axis removed. No gradient. The first NaN counts as largest.
+// Position of the first largest along `axis`, i64, that axis removed. No gradient. The first NaN counts as
+// largest.
 Var argmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
 
-// ---- shape ---------------------------------------------------------------------------------------------------------
+// ---- shape
+// ---------------------------------------------------------------------------------------------------------
 
 Var broadcast_to(const Var& x, const Shape& shape, SourceLocation at = SourceLocation::current());
-Var reshape(const Var& x, const Ints& extents, SourceLocation at = SourceLocation::current());  // a view; one may be -1
-Var flatten(const Var& x, int first_axis = 1, SourceLocation at = SourceLocation::current());   // a view: axes from there are joined
+Var reshape(const Var& x, const Ints& extents,
+            SourceLocation at = SourceLocation::current());  // a view; one may be -1
+Var flatten(const Var& x, int first_axis = 1,
+            SourceLocation at = SourceLocation::current());  // a view: axes from there are joined
 // y's axis i is x's axis permutation[i]; none given reverses them.
 Var transpose(const Var& x, const Ints& permutation = {}, SourceLocation at = SourceLocation::current());
 
@@ -97,7 +109,8 @@ void fields(V& visit, SliceOptions& o) {
 // y[i] = x[begin + i step], `size` elements along each axis. Throws ShapeError where it reaches outside.
 Var slice(const Var& x, const SliceOptions& options, SourceLocation at = SourceLocation::current());
 // Zeros of `shape` with x put where slice(options) would read: the gradient of slice.
-Var unslice(const Var& x, const Shape& shape, const SliceOptions& options, SourceLocation at = SourceLocation::current());
+Var unslice(const Var& x, const Shape& shape, const SliceOptions& options,
+            SourceLocation at = SourceLocation::current());
 Var concat(std::span<const Var> parts, int axis, SourceLocation at = SourceLocation::current());
 Var concat(std::initializer_list<Var> parts, int axis, SourceLocation at = SourceLocation::current());
 
@@ -106,8 +119,9 @@ constexpr std::array<std::string_view, 3> names_of(PadMode) { return {"constant"
 struct PadOptions {
   Ints before = {};  // elements added in front, per axis; axes not named get none
   Ints after = {};   // elements added behind, likewise
-  PadMode mode = PadMode::constant;  // reflect leaves out the edge element and needs a larger extent than padding
-  double value = 0;                  // of the constant mode
+  PadMode mode =
+      PadMode::constant;  // reflect leaves out the edge element and needs a larger extent than padding
+  double value = 0;       // of the constant mode
 };
 template <class V>
 void fields(V& visit, PadOptions& o) {
@@ -118,19 +132,25 @@ void fields(V& visit, PadOptions& o) {
 }
 Var pad(const Var& x, const PadOptions& options, SourceLocation at = SourceLocation::current());
 // The gradient of pad: every element of `gy` added where pad took it from. [pad's output] to `shape`.
-Var unpad(const Var& gy, const Shape& shape, const PadOptions& options, SourceLocation at = SourceLocation::current());
+Var unpad(const Var& gy, const Shape& shape, const PadOptions& options,
+          SourceLocation at = SourceLocation::current());
 
-// ---- selection -----------------------------------------------------------------------------------------------------
+// ---- selection
+// -----------------------------------------------------------------------------------------------------
 
-// y[.., i, ..] = x[.., index[i], ..] along `axis`; index is integer, of any rank. Throws Error for one out of range.
+// y[.., i, ..] = x[.., index[i], ..] along `axis`; index is integer, of any rank. Throws Error for one out of
+// range.
 Var gather(const Var& x, const Var& index, int axis = 0, SourceLocation at = SourceLocation::current());
 // Zeros, with extent `count` along `axis`, to which gy's slices are added at index: the gradient of gather.
 Var scatter_add(const Var& gy, const Var& index, std::int64_t count, int axis = 0,
                 SourceLocation at = SourceLocation::current());
-// [...] integers to [..., classes]: 1 at the label, 0 elsewhere. No gradient. Throws Error for a label out of range.
-Var one_hot(const Var& labels, std::int64_t classes, DType dtype = DType::f32, SourceLocation at = SourceLocation::current());
+// [...] integers to [..., classes]: 1 at the label, 0 elsewhere. No gradient. Throws Error for a label out of
+// range.
+Var one_hot(const Var& labels, std::int64_t classes, DType dtype = DType::f32,
+            SourceLocation at = SourceLocation::current());
 
-// ---- contractions --------------------------------------------------------------------------------------------------
+// ---- contractions
+// --------------------------------------------------------------------------------------------------
 
 struct MatmulOptions {
   bool transpose_a = false;  // of the last two axes
@@ -142,7 +162,8 @@ void fields(V& visit, MatmulOptions& o) {
   visit("transpose_b", o.transpose_b);
 }
 // [..., m, k] x [..., k, n] -> [..., m, n]; the axes in front are broadcast. Both have rank 2 at least.
-Var matmul(const Var& a, const Var& b, const MatmulOptions& options = {}, SourceLocation at = SourceLocation::current());
+Var matmul(const Var& a, const Var& b, const MatmulOptions& options = {},
+           SourceLocation at = SourceLocation::current());
 
 // Two numbers, height and width; one number means both.
 struct Size2 {
@@ -155,8 +176,8 @@ struct Size2 {
   friend bool operator==(const Size2&, const Size2&) = default;
 };
 
-// Elements added around an image. `valid` adds none; `same` adds so many that the output has ceil(extent / stride)
-// positions, the odd one behind (as TensorFlow and Keras do).
+// Elements added around an image. `valid` adds none; `same` adds so many that the output has ceil(extent /
+// stride) positions, the odd one behind (as TensorFlow and Keras do).
 struct Padding {
   enum class Kind : std::uint8_t { given, same } kind = Kind::given;
   std::int64_t top = 0, bottom = 0, left = 0, right = 0;
@@ -188,14 +209,17 @@ void fields(V& visit, Conv2dOptions& o) {
   visit("groups", o.groups);
   visit("relu", o.relu);
 }
-// Cross-correlation, as every framework's convolution: x [n, h, w, c_in], w [kh, kw, c_in / groups, c_out], b [c_out] ->
+// Cross-correlation, as every framework's convolution: x [n, h, w, c_in], w [kh, kw, c_in / groups, c_out], b
+// [c_out] ->
 //   y[n, i, j, k] = b[k] + sum over p, q, c of x[n, i sh + p dh - top, j sw + q dw - left, c] w[p, q, c, k]
-// Throws ShapeError where the (dilated) window is larger than the padded image, or a stride or dilation is below 1.
-Var conv2d(const Var& x, const Var& w, const Conv2dOptions& options = {}, SourceLocation at = SourceLocation::current());
+// Throws ShapeError where the (dilated) window is larger than the padded image, or a stride or dilation is
+// below 1.
+Var conv2d(const Var& x, const Var& w, const Conv2dOptions& options = {},
+           SourceLocation at = SourceLocation::current());
 Var conv2d(const Var& x, const Var& w, const Var& b, const Conv2dOptions& options = {},
            SourceLocation at = SourceLocation::current());
-// The gradients of conv2d (without bias and relu) for an input of shape `x_shape` and a filter of shape `w_shape`; gy is
-// like conv2d's output.
+// The gradients of conv2d (without bias and relu) for an input of shape `x_shape` and a filter of shape
+// `w_shape`; gy is like conv2d's output.
 Var conv2d_input_gradient(const Var& gy, const Var& w, const Shape& x_shape, const Conv2dOptions& options,
                           SourceLocation at = SourceLocation::current());
 Var conv2d_weight_gradient(const Var& x, const Var& gy, const Shape& w_shape, const Conv2dOptions& options,
@@ -220,17 +244,20 @@ void fields(V& visit, Pool2dOptions& o) {
   visit("include_padding", o.include_padding);
   o.stride = stride;
 }
-// [n, h, w, c] -> [n, oh, ow, c]. Of equal maxima the first, row by row, gets the gradient. NaN is larger than all.
+// [n, h, w, c] -> [n, oh, ow, c]. Of equal maxima the first, row by row, gets the gradient. NaN is larger
+// than all.
 Var pool2d(const Var& x, const Pool2dOptions& options = {}, SourceLocation at = SourceLocation::current());
 // The gradient of average pooling, gy like pool2d's output, to `x_shape`.
 Var average_pool2d_gradient(const Var& gy, const Shape& x_shape, const Pool2dOptions& options,
                             SourceLocation at = SourceLocation::current());
-// Max pooling's gradient adds gy, like pool2d's output, at `index`, its winners' positions h * width + w within their
-// image, i32, to zeros of `x_shape`; its own gradient reads there.
-Var max_pool2d_scatter(const Var& gy, const Var& index, const Shape& x_shape, SourceLocation at = SourceLocation::current());
+// Max pooling's gradient adds gy, like pool2d's output, at `index`, its winners' positions h * width + w
+// within their image, i32, to zeros of `x_shape`; its own gradient reads there.
+Var max_pool2d_scatter(const Var& gy, const Var& index, const Shape& x_shape,
+                       SourceLocation at = SourceLocation::current());
 Var max_pool2d_gather(const Var& x, const Var& index, SourceLocation at = SourceLocation::current());
 
-// ---- probabilities and losses --------------------------------------------------------------------------------------
+// ---- probabilities and losses
+// --------------------------------------------------------------------------------------
 
 Var softmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
 Var log_softmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
@@ -239,8 +266,9 @@ enum class Reduction : std::uint8_t { mean, sum, none };
 constexpr std::array<std::string_view, 3> names_of(Reduction) { return {"mean", "sum", "none"}; }
 struct CrossentropyOptions {
   Reduction reduction = Reduction::mean;
-  double label_smoothing = 0;                     // that much of each target is spread over all classes, [0, 1)
-  std::optional<std::int64_t> ignore_index = {};  // a label whose row counts for nothing, also not in the mean
+  double label_smoothing = 0;  // that much of each target is spread over all classes, [0, 1)
+  std::optional<std::int64_t> ignore_index =
+      {};  // a label whose row counts for nothing, also not in the mean
 };
 template <class V>
 void fields(V& visit, CrossentropyOptions& o) {
@@ -248,12 +276,14 @@ void fields(V& visit, CrossentropyOptions& o) {
   visit("label_smoothing", o.label_smoothing);
   visit("ignore_index", o.ignore_index);
 }
-// -sum_j t_j log softmax(logits)_j over the last axis, logits [..., c]; targets are class indices [...] or probabilities
+// -sum_j t_j log softmax(logits)_j over the last axis, logits [..., c]; targets are class indices [...] or
+// probabilities
 // [..., c] (no gradient for them). Without rows the mean is 0. Throws Error for a label out of range.
 Var softmax_crossentropy(const Var& logits, const Var& targets, const CrossentropyOptions& options = {},
                          SourceLocation at = SourceLocation::current());
 
-// ---- random --------------------------------------------------------------------------------------------------------
+// ---- random
+// --------------------------------------------------------------------------------------------------------
 
 // Each element is 0 with probability `p`, else divided by 1 - p; x itself where the graph is not in training.
 Var dropout(const Var& x, double p, SourceLocation at = SourceLocation::current());

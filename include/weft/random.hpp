@@ -11,8 +11,9 @@
 
 namespace weft {
 
-// Counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3, SC 2011).
-// The i-th number of a stream depends on seed, stream and i alone: any order and any number of threads give the same.
+// Counter-based generator Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1,
+// 2, 3, SC 2011). The i-th number of a stream depends on seed, stream and i alone: any order and any number
+// of threads give the same.
 class Random {
  public:
   explicit Random(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
@@ -21,11 +22,11 @@ class Random {
   std::array<std::uint32_t, 4> block(std::uint64_t counter) const;  // four words, at any position
 
   // Drawn in sequence; the position is this object's only state.
-  std::uint64_t bits();                        // 64 random bits
-  double uniform();                            // [0, 1), 53 bits
-  double uniform(double low, double high);     // [low, high)
-  double normal();                             // mean 0, variance 1 (Box and Muller)
-  std::int64_t below(std::int64_t bound);      // 0 .. bound - 1, without bias; bound >= 1
+  std::uint64_t bits();                     // 64 random bits
+  double uniform();                         // [0, 1), 53 bits
+  double uniform(double low, double high);  // [low, high)
+  double normal();                          // mean 0, variance 1 (Box and Muller)
+  std::int64_t below(std::int64_t bound);   // 0 .. bound - 1, without bias; bound >= 1
   std::vector<std::int64_t> permutation(std::int64_t count);
 
   Tensor uniform(const Shape& shape, double low, double high, DType dtype = DType::f32);
@@ -36,17 +37,17 @@ class Random {
   std::uint64_t position_ = 0;  // of the next 64 bits
 };
 
-// NumPy's legacy generator numpy.random.RandomState: seed, rand, randn and permutation bit for bit (MT19937, doubles of
-// two draws, Marsaglia's polar method, masked rejection).
+// NumPy's legacy generator numpy.random.RandomState: seed, rand, randn and permutation bit for bit (MT19937,
+// doubles of two draws, Marsaglia's polar method, masked rejection).
 class NumpyRandom {
  public:
   explicit NumpyRandom(std::uint32_t seed);
   NumpyRandom(NumpyRandom&&) noexcept;
   ~NumpyRandom();
 
-  std::uint32_t bits();  // 32 random bits
-  double rand();         // [0, 1)
-  double randn();        // mean 0, variance 1
+  std::uint32_t bits();              // 32 random bits
+  double rand();                     // [0, 1)
+  double randn();                    // mean 0, variance 1
   Tensor rand(const Shape& shape);   // f64
   Tensor randn(const Shape& shape);  // f64
   std::vector<std::int64_t> permutation(std::int64_t count);

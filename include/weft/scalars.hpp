@@ -1,5 +1,6 @@
-// The scalars on which an op's reference runs. A reference is a template over T and uses only + - * /, comparisons, and
-// exp, log, tanh, sqrt, erf, pow, abs, floor of T, found by argument-dependent lookup after `using std::exp;` and so on.
+// The scalars on which an op's reference runs. A reference is a template over T and uses only + - * /,
+// comparisons, and exp, log, tanh, sqrt, erf, pow, abs, floor of T, found by argument-dependent lookup after
+// `using std::exp;` and so on.
 #pragma once
 
 #include <algorithm>
@@ -77,10 +78,11 @@ class Dual {
   std::array<double, width> derivative_{};
 };
 
-// A value v, the sum m of the absolute terms it was made of, and the longest chain l of roundings. An implementation that
-// sums the same terms in whatever order, with unit roundoff u, errs by at most
+// A value v, the sum m of the absolute terms it was made of, and the longest chain l of roundings. An
+// implementation that sums the same terms in whatever order, with unit roundoff u, errs by at most
 //   min(gamma_l, lambda sqrt(l) u) m,    gamma_l = l u / (1 - l u),  lambda = 6
-// (Higham, Accuracy and Stability of Numerical Algorithms, 2002; Higham and Mary, SIAM J. Sci. Comput. 41, 2019).
+// (Higham, Accuracy and Stability of Numerical Algorithms, 2002; Higham and Mary, SIAM J. Sci. Comput. 41,
+// 2019).
 class Bounded {
  public:
   Bounded() = default;
@@ -137,7 +139,8 @@ class Bounded {
   friend Bounded floor(const Bounded& a) { return Bounded(std::floor(a.value_)); }
 
  private:
-  Bounded(double value, double magnitude, double chain) : value_(value), magnitude_(magnitude), chain_(chain) {}
+  Bounded(double value, double magnitude, double chain)
+      : value_(value), magnitude_(magnitude), chain_(chain) {}
   // A library function: m = |f(a)| + |f'(a)| m(a), four more roundings.
   static Bounded apply(const Bounded& a, double value, double derivative) {
     return {value, std::fabs(value) + std::fabs(derivative) * a.magnitude_, a.chain_ + 4};

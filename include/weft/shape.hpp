@@ -43,8 +43,8 @@ class Ints {
   std::uint8_t size_ = 0;
 };
 
-// Extents of a tensor, outermost first; rank 0 is a scalar. Extents are never negative and the number of elements fits
-// in 62 bits: the constructors throw ShapeError otherwise.
+// Extents of a tensor, outermost first; rank 0 is a scalar. Extents are never negative and the number of
+// elements fits in 62 bits: the constructors throw ShapeError otherwise.
 class Shape {
  public:
   static constexpr int max_rank = Ints::capacity;
@@ -55,7 +55,9 @@ class Shape {
   explicit Shape(const Ints& extents);
 
   int rank() const { return extents_.size(); }
-  std::int64_t operator[](int axis) const { return extents_[axis < 0 ? axis + rank() : axis]; }  // -1: the last
+  std::int64_t operator[](int axis) const {
+    return extents_[axis < 0 ? axis + rank() : axis];
+  }  // -1: the last
   std::int64_t elements() const {
     std::int64_t count = 1;
     for (const std::int64_t extent : extents_) count *= extent;
@@ -78,8 +80,8 @@ class Shape {
 std::string to_string(const Shape& shape);  // "[8, 32, 32, 3]"
 std::string to_string(const Ints& values);  // "(2, 3)"
 
-// The position of `axis`, which may count from the end (-1: the last), in a tensor of `rank` axes. Throws ShapeError that
-// names `who`, the op that asks.
+// The position of `axis`, which may count from the end (-1: the last), in a tensor of `rank` axes. Throws
+// ShapeError that names `who`, the op that asks.
 int normalize_axis(std::string_view who, std::int64_t axis, int rank);
 
 // Ascending positions of `axes`, each once; none given means all. Throws ShapeError that names `who`.

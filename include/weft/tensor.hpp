@@ -1,4 +1,5 @@
-// Tensor: a value. Contiguous, row-major, channels last; a handle of one pointer on shared storage from a pool.
+// Tensor: a value. Contiguous, row-major, channels last; a handle of one pointer on shared storage from a
+// pool.
 #pragma once
 
 #include <atomic>
@@ -17,8 +18,8 @@ namespace detail {
 
 class Pool;
 
-// The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the storage it
-// shares. Counts are atomic: tensors may cross threads.
+// The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the
+// storage it shares. Counts are atomic: tensors may cross threads.
 struct Storage {
   std::atomic<std::uint32_t> references{1};
   DType dtype = DType::f32;
@@ -35,7 +36,7 @@ void release(Storage* storage) noexcept;  // the last handle is gone
 
 class Tensor {
  public:
-  Tensor() = default;                                         // no tensor: defined() is false
+  Tensor() = default;                                             // no tensor: defined() is false
   explicit Tensor(const Shape& shape, DType dtype = DType::f32);  // elements are not initialised
 
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32);
@@ -63,7 +64,8 @@ class Tensor {
     return *this;
   }
   ~Tensor() {
-    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::release(storage_);
+    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      detail::release(storage_);
   }
 
   bool defined() const { return storage_ != nullptr; }
@@ -74,8 +76,8 @@ class Tensor {
   std::int64_t elements() const { return shape().elements(); }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype()); }
 
-  // The elements. T must be the dtype's C++ type: DTypeError otherwise. Writing is for whoever made the tensor; every
-  // handle on it sees the change.
+  // The elements. T must be the dtype's C++ type: DTypeError otherwise. Writing is for whoever made the
+  // tensor; every handle on it sees the change.
   template <Element T>
   std::span<const T> values() const {
     require_dtype(dtype_of<T>());

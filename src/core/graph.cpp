@@ -9,7 +9,8 @@
 
 namespace weft {
 
-// ---- names and memory of ops ---------------------------------------------------------------------------------------
+// ---- names and memory of ops
+// ---------------------------------------------------------------------------------------
 
 std::uint32_t Graph::Tables::intern(std::string_view text) {
   if (text.empty()) return 0;
@@ -23,7 +24,8 @@ std::uint32_t Graph::Tables::intern(std::string_view text) {
 void* Graph::Tables::allocate(std::size_t bytes, std::size_t alignment) {
   used_ = (used_ + alignment - 1) / alignment * alignment;
   if (chunks_.empty() || used_ + bytes > chunk_bytes) {
-    if (bytes > chunk_bytes) throw GraphError(fmt::format("an op of {} bytes: at most {}", bytes, chunk_bytes));
+    if (bytes > chunk_bytes)
+      throw GraphError(fmt::format("an op of {} bytes: at most {}", bytes, chunk_bytes));
     if (!chunks_.empty()) ++chunk_;
     if (chunk_ == chunks_.size()) chunks_.push_back(std::make_unique<std::byte[]>(chunk_bytes));
     used_ = 0;
@@ -38,7 +40,8 @@ void Graph::Tables::clear() {
   chunk_ = used_ = 0;
 }
 
-// ---- recording -----------------------------------------------------------------------------------------------------
+// ---- recording
+// -----------------------------------------------------------------------------------------------------
 
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
@@ -46,7 +49,8 @@ Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make
 Graph::~Graph() = default;
 
 NodeId Graph::append(const Op* op, TensorType type, NodeKind kind, bool differentiable, SourceLocation at) {
-  if (nodes_.size() >= std::numeric_limits<NodeId>::max()) throw GraphError("the graph is full: it has 2^32 nodes");
+  if (nodes_.size() >= std::numeric_limits<NodeId>::max())
+    throw GraphError("the graph is full: it has 2^32 nodes");
   if (rule_location_.file) at = rule_location_;
   nodes_.push_back({op, type, edge_count(), static_cast<std::uint32_t>(kept_.size()), scope_, 0, at.file,
                     static_cast<std::uint32_t>(at.line), kind, differentiable, false});
@@ -67,7 +71,8 @@ Var Graph::append_source(NodeKind kind, Tensor value, std::string_view name, Sou
 }
 
 Var Graph::input(Tensor value, std::string_view name, SourceLocation at) {
-  if (!value.defined()) throw GraphError(fmt::format("input '{}' is an empty tensor, at {}", name, to_string(at)));
+  if (!value.defined())
+    throw GraphError(fmt::format("input '{}' is an empty tensor, at {}", name, to_string(at)));
   if (!is_recording()) return Var(std::move(value), this);
   return append_source(NodeKind::input, std::move(value), name, at);
 }
@@ -79,8 +84,10 @@ Var Graph::use(const Parameter& parameter, SourceLocation at) {
   if (!is_new && last.epoch == epoch_) {
     const Tables::ParameterUse& use = tables_->parameters[last.index];
     if (use.version != parameter.version()) {
-      throw GraphError(fmt::format("parameter {} was updated after this graph first used it: call clear() on the graph "
-                                   "after each update, at {}", parameter.name(), to_string(at)));
+      throw GraphError(
+          fmt::format("parameter {} was updated after this graph first used it: call clear() on the graph "
+                      "after each update, at {}",
+                      parameter.name(), to_string(at)));
     }
     return Var(parameter.value(), this, use.node, epoch_);
   }
@@ -100,12 +107,14 @@ Recorder::Place Recorder::place(std::span<const VarRef> operands, SourceLocation
     }
     Graph* graph = var->graph();
     if (!graph->contains(*var)) {
-      throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
-                                   var->id(), to_string(at)));
+      throw GraphError(
+          fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
+                      var->id(), to_string(at)));
     }
     if (recorded && recorded != graph) {
-      throw GraphError(fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
-                                   to_string(at)));
+      throw GraphError(
+          fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
+                      to_string(at)));
     }
     recorded = graph;
   }
@@ -117,13 +126,15 @@ void* Recorder::allocate(Graph& graph, std::size_t bytes, std::size_t alignment)
   return graph.tables_->allocate(bytes, alignment);
 }
 
-Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands, const Saved& saved,
-                     SourceLocation at) {
+Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
+                     const Saved& saved, SourceLocation at) {
   bool differentiable = false;
   const auto constants_from = graph.node_count();
   for (const auto [var] : operands) {
-    if (!var->is_recorded()) graph.append_source(NodeKind::constant, var->value(), {}, at);
-    else differentiable = differentiable || graph.is_differentiable(var->id());
+    if (!var->is_recorded())
+      graph.append_source(NodeKind::constant, var->value(), {}, at);
+    else
+      differentiable = differentiable || graph.is_differentiable(var->id());
   }
   differentiable = differentiable && is_floating(y.dtype());
 
@@ -155,7 +166,8 @@ void Graph::clear() {
   if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
 }
 
-// ---- scopes and pauses ---------------------------------------------------------------------------------------------
+// ---- scopes and pauses
+// ---------------------------------------------------------------------------------------------
 
 std::uint32_t Graph::enter_scope(std::uint32_t parent, std::string_view name) {
   const std::uint32_t index = tables_->intern(name);
@@ -188,7 +200,8 @@ Pause::~Pause() {
   if (graph_) --graph_->paused_;
 }
 
-// ---- reading the record --------------------------------------------------------------------------------------------
+// ---- reading the record
+// --------------------------------------------------------------------------------------------
 
 EdgeId Graph::first_edge(NodeId n) const { return {n == node_count() ? edge_count() : nodes_[n].first_edge}; }
 
@@ -228,14 +241,16 @@ void Graph::verify() const {
       require(edge_source_[e] == n, 2, "the wrong consumer at edge", e);
       require(edge_target_[e] < n, 1, "an input is not older than its consumer at edge", e);
     }
-    require((nodes_[n].kind == NodeKind::op) == (nodes_[n].op != nullptr), 3, "kind and op disagree at node", n);
+    require((nodes_[n].kind == NodeKind::op) == (nodes_[n].op != nullptr), 3, "kind and op disagree at node",
+            n);
     require(nodes_[n].op || inputs(n).empty(), 2, "a source has inputs: node", n);
     require(nodes_[n].op || find_kept(n, kept_output), 4, "a source has lost its value: node", n);
     require(nodes_[n].scope < scopes_.size(), 4, "an unknown scope at node", n);
   }
 }
 
-// ---- vars and parameters -------------------------------------------------------------------------------------------
+// ---- vars and parameters
+// -------------------------------------------------------------------------------------------
 
 const Shape& Var::shape() const {
   if (!value_.defined() && is_recorded() && graph_->contains(*this)) return graph_->type(id_).shape;
@@ -249,7 +264,8 @@ DType Var::dtype() const {
 
 void Var::throw_no_value() const {
   if (!is_recorded()) throw GraphError("an empty var was used: it was default-constructed or moved from");
-  if (!graph_->contains(*this)) throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since", id_));
+  if (!graph_->contains(*this))
+    throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since", id_));
   const Op* op = graph_->op(id_);
   throw GraphError(fmt::format("the value of {} (node {}) is not there: the op that needs it did not save it",
                                op ? op->info().name : graph_->name(id_), id_));

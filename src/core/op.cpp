@@ -11,7 +11,8 @@ namespace {
 std::string describe(std::initializer_list<NamedVar> arguments) {
   std::string out;
   for (const auto& [name, var] : arguments) {
-    out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", name, to_string(TensorType{var.shape(), var.dtype()}));
+    out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", name,
+                       to_string(TensorType{var.shape(), var.dtype()}));
   }
   return out;
 }
@@ -19,7 +20,8 @@ std::string describe(std::initializer_list<NamedVar> arguments) {
 std::string where(std::initializer_list<NamedVar> arguments, SourceLocation at) {
   std::string out;
   for (const auto& [name, var] : arguments) {
-    const std::string scope = var.is_recorded() && var.graph()->contains(var) ? var.graph()->current_scope() : "";
+    const std::string scope =
+        var.is_recorded() && var.graph()->contains(var) ? var.graph()->current_scope() : "";
     if (!scope.empty()) {
       out = fmt::format(" in scope {}", scope);
       break;
@@ -32,12 +34,16 @@ std::string where(std::initializer_list<NamedVar> arguments, SourceLocation at) 
 }  // namespace
 
 template <class E>
-void fail(std::string_view op, std::string_view problem, std::initializer_list<NamedVar> arguments, SourceLocation at) {
+void fail(std::string_view op, std::string_view problem, std::initializer_list<NamedVar> arguments,
+          SourceLocation at) {
   throw E(fmt::format("{}: {} ({}){}", op, problem, describe(arguments), where(arguments, at)));
 }
-template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
-template void fail<ShapeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
-template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>, SourceLocation);
+template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                          SourceLocation);
+template void fail<ShapeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                               SourceLocation);
+template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
+                               SourceLocation);
 
 void require_floating(std::string_view op, NamedVar x, SourceLocation at) {
   if (is_floating(x.var.dtype())) return;
@@ -51,16 +57,21 @@ void require_integer(std::string_view op, NamedVar x, SourceLocation at) {
 
 void require_same_dtype(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
   if (a.var.dtype() == b.var.dtype()) return;
-  fail<DTypeError>(op, fmt::format("{} is {} but {} is {}: convert one", a.name, name(a.var.dtype()), b.name,
-                                   name(b.var.dtype())), {a, b}, at);
+  fail<DTypeError>(op,
+                   fmt::format("{} is {} but {} is {}: convert one", a.name, name(a.var.dtype()), b.name,
+                               name(b.var.dtype())),
+                   {a, b}, at);
 }
 
 void require_broadcastable(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
   require_floating(op, a, at);
   require_same_dtype(op, a, b, at);
   if (broadcastable(a.var.shape(), b.var.shape())) return;
-  fail<ShapeError>(op, fmt::format("shapes {} and {} do not broadcast: extents must agree or be 1, from the last axis on",
-                                   to_string(a.var.shape()), to_string(b.var.shape())), {a, b}, at);
+  fail<ShapeError>(
+      op,
+      fmt::format("shapes {} and {} do not broadcast: extents must agree or be 1, from the last axis on",
+                  to_string(a.var.shape()), to_string(b.var.shape())),
+      {a, b}, at);
 }
 
 void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at) {

@@ -1,5 +1,5 @@
-// The memory of tensors. Each thread has a pool of blocks by size class; a block freed by another thread goes back to the
-// pool it came from. Pools outlive their threads: a new thread takes over one that is idle.
+// The memory of tensors. Each thread has a pool of blocks by size class; a block freed by another thread goes
+// back to the pool it came from. Pools outlive their threads: a new thread takes over one that is idle.
 #pragma once
 
 #include <array>

@@ -42,7 +42,9 @@ void print_axis(std::string& out, const Tensor& tensor, int axis, std::int64_t o
 
 }  // namespace
 
-std::string to_string(const TensorType& type) { return fmt::format("{}{}", name(type.dtype), to_string(type.shape)); }
+std::string to_string(const TensorType& type) {
+  return fmt::format("{}{}", name(type.dtype), to_string(type.shape));
+}
 
 std::string to_string(const Tensor& tensor, std::int64_t max_elements) {
   if (!tensor.defined()) return "(no tensor)";

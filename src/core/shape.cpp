@@ -17,7 +17,8 @@ Ints Ints::filled(int count, std::int64_t value) {
 }
 
 void Ints::push_back(std::int64_t value) {
-  if (size_ == capacity) throw ShapeError(fmt::format("more than {} axes: tensors have at most {}", capacity, capacity));
+  if (size_ == capacity)
+    throw ShapeError(fmt::format("more than {} axes: tensors have at most {}", capacity, capacity));
   values_[size_++] = value;
 }
 
@@ -87,8 +88,9 @@ bool broadcastable(const Shape& a, const Shape& b) {
 
 Shape broadcast(const Shape& a, const Shape& b) {
   if (!broadcastable(a, b)) {
-    throw ShapeError(fmt::format("shapes {} and {} do not broadcast: extents must agree or be 1, from the last axis on",
-                                 to_string(a), to_string(b)));
+    throw ShapeError(
+        fmt::format("shapes {} and {} do not broadcast: extents must agree or be 1, from the last axis on",
+                    to_string(a), to_string(b)));
   }
   const Shape& longer = a.rank() >= b.rank() ? a : b;
   const Shape& shorter = a.rank() >= b.rank() ? b : a;

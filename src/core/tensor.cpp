@@ -34,7 +34,8 @@ std::size_t offset_of(const Shape& shape, const Ints& index) {
   for (int axis = 0; axis < shape.rank(); ++axis) {
     const std::int64_t i = index[axis] < 0 ? index[axis] + shape[axis] : index[axis];
     if (i < 0 || i >= shape[axis]) {
-      throw ShapeError(fmt::format("index {} is outside a tensor of shape {}", to_string(index), to_string(shape)));
+      throw ShapeError(
+          fmt::format("index {} is outside a tensor of shape {}", to_string(index), to_string(shape)));
     }
     offset = offset * shape[axis] + i;
   }
@@ -60,15 +61,16 @@ Tensor Tensor::zeros(const Shape& shape, DType dtype) {
 
 Tensor Tensor::full(const Shape& shape, double value, DType dtype) {
   Tensor tensor(shape, dtype);
-  visit_dtype(dtype, [&]<class T>() { std::ranges::fill(tensor.mutable_values<T>(), static_cast<T>(value)); });
+  visit_dtype(dtype,
+              [&]<class T>() { std::ranges::fill(tensor.mutable_values<T>(), static_cast<T>(value)); });
   return tensor;
 }
 
 template <Element T>
 Tensor Tensor::of(const Shape& shape, std::span<const T> values) {
   if (static_cast<std::int64_t>(values.size()) != shape.elements()) {
-    throw ShapeError(fmt::format("{} values for a tensor of shape {}, which has {}", values.size(), to_string(shape),
-                                 shape.elements()));
+    throw ShapeError(fmt::format("{} values for a tensor of shape {}, which has {}", values.size(),
+                                 to_string(shape), shape.elements()));
   }
   Tensor tensor(shape, dtype_of<T>());
   std::ranges::copy(values, tensor.mutable_values<T>().begin());
@@ -121,8 +123,8 @@ Tensor Tensor::reshape(const Ints& extents) const {
   const bool fits = std::ranges::all_of(wanted, [](std::int64_t e) { return e >= 0; }) &&
                     Shape(wanted).elements() == elements();
   if (!fits) {
-    throw ShapeError(fmt::format("reshape: {} elements of shape {} do not fit into {}", elements(), to_string(shape()),
-                                 to_string(extents)));
+    throw ShapeError(fmt::format("reshape: {} elements of shape {} do not fit into {}", elements(),
+                                 to_string(shape()), to_string(extents)));
   }
   detail::Storage* base = storage_->base ? storage_->base : storage_;
   detail::Storage* view = new_storage(Shape(wanted), dtype(), 0);
@@ -145,11 +147,14 @@ bool Tensor::is_unique() const {
 
 bool Tensor::shares_storage(const Tensor& other) const { return data() == other.data(); }
 
-void Tensor::throw_undefined() { throw GraphError("an empty tensor was used: it has no shape and no elements"); }
+void Tensor::throw_undefined() {
+  throw GraphError("an empty tensor was used: it has no shape and no elements");
+}
 
 void Tensor::throw_wrong_dtype(DType wanted) const {
-  throw DTypeError(fmt::format("the tensor is {}, its elements were asked for as {}: convert with .to(DType::{})",
-                               to_string(TensorType{shape(), dtype()}), name(wanted), name(wanted)));
+  throw DTypeError(
+      fmt::format("the tensor is {}, its elements were asked for as {}: convert with .to(DType::{})",
+                  to_string(TensorType{shape(), dtype()}), name(wanted), name(wanted)));
 }
 
 }  // namespace weft

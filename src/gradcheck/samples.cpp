@@ -56,11 +56,13 @@ Samples Samples::throws(std::vector<Shape> shapes, std::string text) && {
 }
 
 std::string to_string(const Sample& sample) {
-  constexpr std::string_view patterns[] = {"", "ties", "zeros", "all equal", "negative", "large", "tiny", "special"};
+  constexpr std::string_view patterns[] = {"",         "ties",  "zeros", "all equal",
+                                           "negative", "large", "tiny",  "special"};
   std::string out;
   for (const Shape& shape : sample.shapes) out += (out.empty() ? "" : " ") + to_string(shape);
   if (!sample.attributes.empty()) out += " " + to_string(sample.attributes);
-  if (sample.pattern != Pattern::generic) out += fmt::format(" {}", patterns[static_cast<std::size_t>(sample.pattern)]);
+  if (sample.pattern != Pattern::generic)
+    out += fmt::format(" {}", patterns[static_cast<std::size_t>(sample.pattern)]);
   return out;
 }
 
@@ -72,9 +74,12 @@ Samples unary_samples() {
       .shapes({{0, 3}})
       .shapes({{33}})
       .shapes({{2, 1, 3, 7}})
-      .shapes({{11}}).pattern(Pattern::large)
-      .shapes({{11}}).pattern(Pattern::tiny)
-      .shapes({{13}}).pattern(Pattern::special);
+      .shapes({{11}})
+      .pattern(Pattern::large)
+      .shapes({{11}})
+      .pattern(Pattern::tiny)
+      .shapes({{13}})
+      .pattern(Pattern::special);
 }
 
 Samples broadcasting_samples() {
@@ -95,8 +100,10 @@ Samples broadcasting_samples() {
       .shapes({{2, 1}, {2, 0}})
       .shapes({{33}, {33}})
       .shapes({{3, 17}, {17}})
-      .shapes({{13}, {13}}).pattern(Pattern::large)
-      .shapes({{13}, {13}}).pattern(Pattern::special);
+      .shapes({{13}, {13}})
+      .pattern(Pattern::large)
+      .shapes({{13}, {13}})
+      .pattern(Pattern::special);
 }
 
 }  // namespace weft

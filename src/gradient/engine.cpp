@@ -1,5 +1,6 @@
-// The reverse-mode engine: one ascending sweep marks what the targets influence, one descending sweep what the root
-// depends on, and a loop that counts down calls the rules of the nodes in both. Only here are gradients accumulated.
+// The reverse-mode engine: one ascending sweep marks what the targets influence, one descending sweep what
+// the root depends on, and a loop that counts down calls the rules of the nodes in both. Only here are
+// gradients accumulated.
 #include <fmt/format.h>
 
 #include <optional>
@@ -15,7 +16,11 @@ namespace weft {
 class Engine {
  public:
   Engine(const Var& y, bool record, bool release)
-      : graph_(*y.graph()), root_(y.id()), record_(record), release_(release), active_(graph_.tables_->active),
+      : graph_(*y.graph()),
+        root_(y.id()),
+        record_(record),
+        release_(release),
+        active_(graph_.tables_->active),
         slots_(graph_.tables_->gradients) {
     if (!record_) pause_.emplace(graph_.pause());
   }
@@ -74,14 +79,15 @@ class Engine {
     }
     if (gy.defined()) {
       if (gy.shape() != y.shape() || gy.dtype() != y.dtype()) {
-        throw ShapeError(fmt::format("{}: gy is {} but y is {}", who, to_string(TensorType{gy.shape(), gy.dtype()}),
+        throw ShapeError(fmt::format("{}: gy is {} but y is {}", who,
+                                     to_string(TensorType{gy.shape(), gy.dtype()}),
                                      to_string(TensorType{y.shape(), y.dtype()})));
       }
       return Recorder::unrecorded(std::move(gy), y.graph());
     }
     if (y.shape().elements() != 1) {
-      throw GraphError(fmt::format("{}: y has shape {}: reduce it to one element, by sum or mean, or give gy", who,
-                                   to_string(y.shape())));
+      throw GraphError(fmt::format("{}: y has shape {}: reduce it to one element, by sum or mean, or give gy",
+                                   who, to_string(y.shape())));
     }
     return Recorder::unrecorded(Tensor::full(y.shape(), 1, y.dtype()), y.graph());
   }
@@ -94,14 +100,18 @@ class Engine {
   void require_current_parameters() const {
     for (const auto& [parameter, version, node] : graph_.tables_->parameters) {
       if (node > root_ || parameter.version() == version) continue;
-      throw GraphError(fmt::format("parameter {} was updated after this graph used it: run the forward again after each "
-                                   "update (clear() the graph first)", parameter.name()));
+      throw GraphError(
+          fmt::format("parameter {} was updated after this graph used it: run the forward again after each "
+                      "update (clear() the graph first)",
+                      parameter.name()));
     }
   }
 
   [[noreturn]] void throw_released(NodeId n) const {
-    throw GraphError(fmt::format("what {} (node {}) saved was released by an earlier backward(): pass {{.retain = true}} "
-                                 "to that one", graph_.op(n)->info().name, n));
+    throw GraphError(
+        fmt::format("what {} (node {}) saved was released by an earlier backward(): pass {{.retain = true}} "
+                    "to that one",
+                    graph_.op(n)->info().name, n));
   }
 
   void call_rule(NodeId n) {
@@ -126,8 +136,8 @@ class Engine {
       }
     } catch (Error& error) {
       error.add_context(operand == 0 ? fmt::format("in the gradient of {} (node {})", node.op->info().name, n)
-                                     : fmt::format("in the gradient of {} (node {}, operand {})", node.op->info().name,
-                                                   n, operand));
+                                     : fmt::format("in the gradient of {} (node {}, operand {})",
+                                                   node.op->info().name, n, operand));
       throw;
     }
   }
@@ -168,12 +178,14 @@ class Engine {
 
   void release(NodeId n) {
     Graph::Node& node = graph_.nodes_[n];
-    const std::size_t end = n + 1 == graph_.node_count() ? graph_.kept_.size() : graph_.nodes_[n + 1].first_kept;
+    const std::size_t end =
+        n + 1 == graph_.node_count() ? graph_.kept_.size() : graph_.nodes_[n + 1].first_kept;
     for (std::size_t i = node.first_kept; i < end; ++i) graph_.kept_[i] = {};
     node.released = end > node.first_kept;
   }
 
-  // Nodes of a recorded gradient lie in scopes of their own, "gradient/net/conv1" for the rules of "net/conv1".
+  // Nodes of a recorded gradient lie in scopes of their own, "gradient/net/conv1" for the rules of
+  // "net/conv1".
   void enter_gradient_scope(std::uint32_t forward) {
     if (gradient_scope_ == 0) {
       gradient_scope_ = graph_.enter_scope(scope_, "gradient");
@@ -182,7 +194,8 @@ class Engine {
     }
     if (forward == forward_scope_) return;
     forward_scope_ = forward;
-    graph_.scope_ = forward == 0 ? gradient_scope_ : graph_.enter_scope(gradient_scope_, graph_.scope_path(forward));
+    graph_.scope_ =
+        forward == 0 ? gradient_scope_ : graph_.enter_scope(gradient_scope_, graph_.scope_path(forward));
   }
 
   Graph& graph_;
@@ -200,8 +213,9 @@ class Engine {
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {
   if (!contains(loss)) {
-    throw GraphError(loss.is_recorded() ? "backward: the loss is of another graph, or this one was cleared since"
-                                        : "backward: the loss is no node: nothing it was computed from is recorded");
+    throw GraphError(loss.is_recorded()
+                         ? "backward: the loss is of another graph, or this one was cleared since"
+                         : "backward: the loss is no node: nothing it was computed from is recorded");
   }
   const Var gy = Engine::gy_or_one(loss, options.gy, "backward");
   Engine engine(loss, false, !options.retain);
@@ -227,15 +241,18 @@ void Parameter::accumulate_grad(Tensor grad) {
 }
 
 std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options) {
-  if (!y.is_recorded() || !y.graph()->contains(y)) throw GraphError("gradient: y is no node, or its graph was cleared");
+  if (!y.is_recorded() || !y.graph()->contains(y))
+    throw GraphError("gradient: y is no node, or its graph was cleared");
   std::vector<NodeId> targets;
   for (const Var& x : xs) {
     if (!y.graph()->contains(x)) {
-      throw GraphError("gradient: an x is no node of y's graph: make it with input() or use(), and do not detach() it");
+      throw GraphError(
+          "gradient: an x is no node of y's graph: make it with input() or use(), and do not detach() it");
     }
     if (!is_differentiable(x)) {
-      throw GraphError(fmt::format("gradient: node {} is not differentiable: it is {}, or made from constants", x.id(),
-                                   to_string(TensorType{x.shape(), x.dtype()})));
+      throw GraphError(
+          fmt::format("gradient: node {} is not differentiable: it is {}, or made from constants", x.id(),
+                      to_string(TensorType{x.shape(), x.dtype()})));
     }
     targets.push_back(x.id());
   }
@@ -246,7 +263,8 @@ std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientO
   std::vector<Var> gradients;
   for (const Var& x : xs) {
     const Var g = x.id() <= y.id() ? engine.gradient_of(x.id()) : Var();
-    gradients.push_back(g.defined() ? g : Recorder::unrecorded(Tensor::zeros(x.shape(), x.dtype()), y.graph()));
+    gradients.push_back(g.defined() ? g
+                                    : Recorder::unrecorded(Tensor::zeros(x.shape(), x.dtype()), y.graph()));
   }
   return gradients;
 }

@@ -36,8 +36,8 @@ WEFT_VECTOR_LOOP void zip_second_fixed(const T* a, T b, T* __restrict y, std::in
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b);
 }
 
-// The rows of two operands read through strides: calls row(a offset, b offset, y offset) for each index of all axes but
-// the last.
+// The rows of two operands read through strides: calls row(a offset, b offset, y offset) for each index of
+// all axes but the last.
 template <class Row>
 void for_each_row(const Shape& shape, const Ints& a_strides, const Ints& b_strides, Row&& row) {
   const int outer = shape.rank() - 1;
@@ -60,14 +60,18 @@ void for_each_row(const Shape& shape, const Ints& a_strides, const Ints& b_strid
 }
 
 template <class T, class F>
-void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_shape, T* y, const Shape& y_shape, F f) {
+void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_shape, T* y,
+                   const Shape& y_shape, F f) {
   const Ints a_strides = broadcast_strides(a_shape, y_shape), b_strides = broadcast_strides(b_shape, y_shape);
   const int last = y_shape.rank() - 1;
   const std::int64_t length = y_shape[-1];
   for_each_row(y_shape, a_strides, b_strides, [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-    if (a_strides[last] == 0 && length != 1) zip_first_fixed(a[i], b + j, y + k, length, f);
-    else if (b_strides[last] == 0 && length != 1) zip_second_fixed(a + i, b[j], y + k, length, f);
-    else zip_loop(a + i, b + j, y + k, length, f);
+    if (a_strides[last] == 0 && length != 1)
+      zip_first_fixed(a[i], b + j, y + k, length, f);
+    else if (b_strides[last] == 0 && length != 1)
+      zip_second_fixed(a + i, b[j], y + k, length, f);
+    else
+      zip_loop(a + i, b + j, y + k, length, f);
   });
 }
 
@@ -103,9 +107,13 @@ Tensor zip(const Tensor& a, const Tensor& b, F f) {
     if (alike) {
       whole([&](std::int64_t i, std::int64_t n) { detail::zip_loop(from_a + i, from_b + i, to + i, n, f); });
     } else if (a.elements() == 1) {
-      whole([&](std::int64_t i, std::int64_t n) { detail::zip_first_fixed(*from_a, from_b + i, to + i, n, f); });
+      whole([&](std::int64_t i, std::int64_t n) {
+        detail::zip_first_fixed(*from_a, from_b + i, to + i, n, f);
+      });
     } else if (b.elements() == 1) {
-      whole([&](std::int64_t i, std::int64_t n) { detail::zip_second_fixed(from_a + i, *from_b, to + i, n, f); });
+      whole([&](std::int64_t i, std::int64_t n) {
+        detail::zip_second_fixed(from_a + i, *from_b, to + i, n, f);
+      });
     } else {
       detail::zip_broadcast(from_a, a.shape(), from_b, b.shape(), to, y.shape(), f);
     }

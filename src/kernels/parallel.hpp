@@ -8,11 +8,12 @@
 namespace weft {
 
 namespace detail {
-void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t), void* context);
+void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
+                     void* context);
 }
 
-// Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`; f must not
-// throw. The ranges depend on count, grain and the number of threads alone.
+// Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
+// f must not throw. The ranges depend on count, grain and the number of threads alone.
 template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
   if (count <= grain) {

@@ -35,7 +35,8 @@ WEFT_VECTOR_LOOP void add_row(const T* __restrict x, T* __restrict y, std::int64
 // [outer, reduced, inner] -> [outer, inner]
 template <class T>
 void sum_middle(const T* x, T* y, std::int64_t outer, std::int64_t reduced, std::int64_t inner) {
-  const std::int64_t grain = std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, reduced * inner));
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, reduced * inner));
   parallel_for(outer, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t o = begin; o < end; ++o) {
       const T* rows = x + o * reduced * inner;

@@ -1,10 +1,11 @@
-// The mark of a loop that is compiled for several instruction sets, and the functions that such a loop may call.
+// The mark of a loop that is compiled for several instruction sets, and the functions that such a loop may
+// call.
 #pragma once
 
 #include <cmath>
 
-// Under g++ on x86-64 the compiler makes a version of the function for each instruction set and picks one when the
-// program is loaded, before a sanitizer's run-time is ready: sanitized builds have one version.
+// Under g++ on x86-64 the compiler makes a version of the function for each instruction set and picks one
+// when the program is loaded, before a sanitizer's run-time is ready: sanitized builds have one version.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(WEFT_SINGLE_TARGET)
 #define WEFT_VECTOR_LOOP __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -12,7 +13,8 @@
 #define WEFT_VECTOR_LOOP
 #endif
 
-// glibc's vector library libmvec is used where the declarations say that it may be; at most 4 units in the last place.
+// glibc's vector library libmvec is used where the declarations say that it may be; at most 4 units in the
+// last place.
 #if defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 extern "C" {
 __attribute__((simd("notinbranch"))) double exp(double) noexcept;

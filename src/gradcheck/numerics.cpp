@@ -1,0 +1,74 @@
+#include "gradcheck/numerics.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace weft {
+
+namespace {
+constexpr double safety = 4;  // K: how many error bars a value has to keep away
+}
+
+Estimate central_difference(const std::function<double(double)>& g, double h, double noise) {
+  const double coarse = (g(h) - g(-h)) / (2 * h);
+  const double fine = (g(h / 2) - g(-h / 2)) / h;
+  const double value = (4 * fine - coarse) / 3;
+  return {value, std::fabs(value - fine) + 3 * noise / h};
+}
+
+Estimate affine_difference(const std::function<double(double)>& g, double noise) {
+  return {(g(1) - g(-1)) / 2, noise};
+}
+
+Verdict judge(double found, const Estimate& expected, double scale, double detect) {
+  const double distance = std::fabs(found - expected.value), bar = safety * expected.error,
+               threshold = detect * scale;
+  if (distance + bar <= threshold) return Verdict::agree;
+  if (distance - bar > threshold) return Verdict::disagree;
+  return std::isfinite(expected.value) && !std::isfinite(found) ? Verdict::disagree : Verdict::unresolved;
+}
+
+double resolution(double found, const Estimate& expected, double scale) {
+  const double width = std::fabs(found - expected.value) + safety * expected.error;
+  return width == 0 ? 0 : width / scale;
+}
+
+// A kink inside the step can look like a wrong gradient with a small bar, so one step is not believed alone;
+// a wider bar never turns into agreement.
+Judged judge_difference(double found, const std::function<double(double)>& g, double noise, double scale,
+                        double step, double detect) {
+  Judged best;
+  int disagreements = 0;
+  for (double h = step; h >= 0x1p-26; h /= 8) {
+    const Estimate expected = central_difference(g, h, noise);
+    const double s = std::max({scale, std::fabs(expected.value), std::fabs(found)});
+    const Verdict verdict = judge(found, expected, s, detect);
+    if (h == step || !(expected.error >= best.expected.error))
+      best = {verdict, resolution(found, expected, s), expected};
+    if (verdict == Verdict::agree) return {verdict, resolution(found, expected, s), expected};
+    disagreements += verdict == Verdict::disagree;
+  }
+  best.verdict = disagreements >= 2 ? Verdict::disagree : Verdict::unresolved;
+  return best;
+}
+
+Finding Worst::finding(std::string check, std::string op, std::string argument, std::string sample) const {
+  Finding finding{std::move(check), verdict_, std::move(op), std::move(argument), std::move(sample),
+                  resolution_,      {}};
+  if (verdict_ != Verdict::agree)
+    finding.details = fmt::format("{} of {} entries; {}", failures_, comparisons_, details_);
+  return finding;
+}
+
+std::string index_text(const Shape& shape, std::int64_t i) {
+  Ints index = Ints::filled(shape.rank(), 0);
+  for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+    index[axis] = i % shape[axis];
+    i /= shape[axis];
+  }
+  return fmt::format("[{}]", fmt::join(index, ", "));
+}
+
+}  // namespace weft

@@ -1,0 +1,68 @@
+// Central differences with an error bar, and the verdict on them (spec: an equivalence test, no tolerance).
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "weft/gradcheck.hpp"
+
+namespace weft {
+
+inline constexpr double unit_roundoff_f64 = 0x1p-53;
+inline constexpr double unit_roundoff_f32 = 0x1p-24;
+
+struct Estimate {
+  double value = 0;
+  double error = 0;  // absolute
+};
+
+// The derivative of g at 0 from g(+-h) and g(+-h/2), extrapolated (Richardson). Its error bar is what the
+// extrapolation changed, plus what the absolute noise of g contributes.
+//   D(h) = (g(h) - g(-h)) / 2h,   A = (4 D(h/2) - D(h)) / 3,   E = |A - D(h/2)| + 3 noise / h
+Estimate central_difference(const std::function<double(double)>& g, double h, double noise);
+
+// The same for a g that is affine: one step of 1, no truncation.
+Estimate affine_difference(const std::function<double(double)>& g, double noise);
+
+// found: what is checked; E its numerical opponent; scale: of the derivative. K = 4.
+Verdict judge(double found, const Estimate& expected, double scale, double detect);
+double resolution(double found, const Estimate& expected, double scale);
+
+// Judges with smaller and smaller steps until the verdict is no longer `unresolved`: kinks within a step
+// widen the bar.
+struct Judged {
+  Verdict verdict = Verdict::unresolved;
+  double resolution = 0;
+  Estimate expected;
+};
+Judged judge_difference(double found, const std::function<double(double)>& g, double noise, double scale,
+                        double step, double detect);
+
+// Keeps the worst of many comparisons and what to say about it.
+class Worst {
+ public:
+  // `describe` is called where this comparison is the worst so far and failed.
+  template <class Describe>
+  void add(Verdict verdict, double found_resolution, Describe&& describe) {
+    if (!(found_resolution <= resolution_)) resolution_ = found_resolution;
+    if (verdict == Verdict::agree) return;
+    ++failures_;
+    if (verdict_ != Verdict::disagree && (verdict_ == Verdict::agree || verdict == Verdict::disagree)) {
+      verdict_ = verdict;
+      details_ = describe();
+    }
+  }
+  void count() { ++comparisons_; }
+  Finding finding(std::string check, std::string op, std::string argument, std::string sample) const;
+
+ private:
+  Verdict verdict_ = Verdict::agree;
+  double resolution_ = 0;
+  std::int64_t failures_ = 0, comparisons_ = 0;
+  std::string details_;
+};
+
+// The index of the i-th element, row-major: "[1, 0, 2]".
+std::string index_text(const Shape& shape, std::int64_t i);
+
+}  // namespace weft

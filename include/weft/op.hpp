@@ -36,7 +36,7 @@ class Gradients {
 
   Var input(int i) const;  // operand i; its value is there where the op saved it, its type always
   Var extra() const;       // the secondary result that the op saved, as a constant
-  const Shape& shape(int i) const { return graph_->type(inputs_[static_cast<std::size_t>(i)]).shape; }
+  Shape shape(int i) const { return graph_->type(inputs_[static_cast<std::size_t>(i)]).shape; }
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated
 
  private:

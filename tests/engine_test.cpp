@@ -4,12 +4,25 @@
 #include "weft/weft.hpp"
 
 using namespace weft;
+using Catch::Matchers::Contains;
+using Catch::Matchers::Equals;
 
 namespace {
 
 Tensor vector_of(std::initializer_list<double> values) {
   return Tensor::of<double>({static_cast<std::int64_t>(values.size())}, values);
 }
+
+std::vector<double> values_of(const Tensor& tensor) {
+  const auto values = tensor.values<double>();
+  return {values.begin(), values.end()};
+}
+
+Parameter parameter(std::string name, std::initializer_list<double> values) {
+  return Parameter(std::move(name), vector_of(values));
+}
+
+using Values = std::vector<double>;
 
 }  // namespace
 
@@ -18,8 +31,230 @@ TEST_CASE("a var used k times gets k contributions", "[engine]") {
     Graph g;
     const Var x = g.input(vector_of({1, -2, 3}), "x");
     Var y = x;
-    for (int i = 1; i < uses; ++i) y = add(y, x);
-    const Var gx = gradient(sum(y), x);
-    for (int i = 0; i < 3; ++i) CHECK(gx.value().at({i}) == uses);
+    for (int i = 1; i < uses; ++i) y = y + x;
+    const auto k = static_cast<double>(uses);
+    CHECK(values_of(gradient(sum(y), x).value()) == Values{k, k, k});
   }
+}
+
+TEST_CASE("x * x has two edges and the gradient 2 x", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({1, -2, 3}), "x");
+  const Var y = x * x;
+  CHECK(g.inputs(y.id()).size() == 2);
+  CHECK(values_of(gradient(sum(y), x).value()) == Values{2, -4, 6});
+}
+
+TEST_CASE("a diamond with paths of unequal length adds both paths", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({2}), "x");
+  const Var left = x * 3.0;
+  const Var right = ((x * x) * x) + 1.0;                      // 3 x^2 = 12
+  CHECK(gradient(left * right, x).item() == 3 * 9 + 6 * 12);  // (3 x)(x^3 + 1)
+}
+
+TEST_CASE("backward gives each parameter its gradient, frozen and unused ones none", "[engine]") {
+  Parameter used = parameter("used", {1, 2}), frozen = parameter("frozen", {3, 4}),
+            unused = parameter("unused", {5, 6});
+  frozen.set_trainable(false);
+  Graph g;
+  (void)g.use(unused);
+  g.backward(sum(g.use(used) * g.use(frozen)));
+  CHECK(values_of(used.grad()) == Values{3, 4});
+  CHECK_FALSE(frozen.has_grad());
+  CHECK_FALSE(unused.has_grad());
+  CHECK(values_of(unused.grad()) == Values{0, 0});
+}
+
+TEST_CASE("a frozen parameter still has a gradient when it is asked for by name", "[engine]") {
+  Parameter frozen = parameter("frozen", {3, 4});
+  frozen.set_trainable(false);
+  Graph g;
+  const Var w = g.use(frozen);
+  CHECK(values_of(gradient(sum(w * w), w).value()) == Values{6, 8});
+}
+
+TEST_CASE("two calls of backward add up, the first with retain", "[engine]") {
+  Parameter w = parameter("w", {1, 2});
+  Graph g;
+  const Var loss = sum(g.use(w) * g.use(w));
+  g.backward(loss, {.retain = true});
+  g.backward(loss);
+  CHECK(values_of(w.grad()) == Values{4, 8});
+}
+
+TEST_CASE("gradients that share storage are not added into one another", "[engine]") {
+  Parameter a = parameter("a", {1}), b = parameter("b", {2});
+  Graph g;
+  const Var loss = g.use(a) + g.use(b);  // the rule of add returns gy twice
+  g.backward(loss, {.retain = true});
+  g.backward(loss * 10.0);
+  CHECK(values_of(a.grad()) == Values{11});
+  CHECK(values_of(b.grad()) == Values{11});
+}
+
+TEST_CASE("a value that backward released is an error that names retain", "[engine]") {
+  Parameter w = parameter("w", {1, 2});
+  Graph g;
+  const Var loss = sum(tanh(g.use(w)));
+  g.backward(loss);
+  CHECK_THROWS_WITH(g.backward(loss), Contains("tanh (node 1)") && Contains("retain = true"));
+  CHECK_THROWS_AS(gradient(loss, g.use(w)), GraphError);
+}
+
+TEST_CASE("backward of one loss leaves what another loss needs", "[engine]") {
+  Parameter a = parameter("a", {1}), b = parameter("b", {2});
+  Graph g;
+  const Var first = exp(g.use(a)), second = exp(g.use(b));
+  g.backward(first);
+  g.backward(second);
+  CHECK(b.grad().item() == Approx(std::exp(2.0)));
+}
+
+TEST_CASE("an updated parameter is an error that says to run the forward again", "[engine]") {
+  Parameter w = parameter("w", {1, 2});
+  Graph g;
+  const Var loss = sum(g.use(w) * g.use(w));
+  w.set_value(vector_of({3, 4}));
+  CHECK_THROWS_WITH(g.backward(loss), Contains("parameter w was updated") && Contains("clear()"));
+  CHECK_THROWS_WITH(g.use(w), Contains("parameter w was updated"));
+  CHECK_FALSE(w.has_grad());
+  g.clear();
+  g.backward(sum(g.use(w)));
+  CHECK(values_of(w.grad()) == Values{1, 1});
+}
+
+TEST_CASE("a stale var is an error and not a crash", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({1, 2}), "x");
+  const Var y = sum(x);
+  g.clear();
+  CHECK_THROWS_WITH(sum(x), Contains("stale var") && Contains("cleared") && Contains("engine_test.cpp:"));
+  CHECK_THROWS_AS(g.backward(y), GraphError);
+  CHECK_THROWS_AS(gradient(y, x), GraphError);
+  CHECK(values_of(x.value()) == Values{1, 2});  // its value is still there
+}
+
+TEST_CASE("vars of two graphs in one op are an error with the remedy", "[engine]") {
+  Graph g, h;
+  const Var x = g.input(vector_of({1}), "x"), y = h.input(vector_of({2}), "y");
+  CHECK_THROWS_WITH(x + y, Contains("two graphs") && Contains("detach()"));
+  CHECK((x + y.detach()).item() == 3);
+  CHECK(h.node_count() == 1);
+}
+
+TEST_CASE("a loss of several elements needs gy", "[engine]") {
+  Parameter w = parameter("w", {1, 2});
+  Graph g;
+  const Var y = g.use(w) * 3.0;
+  CHECK_THROWS_WITH(g.backward(y), Contains("shape [2]") && Contains("sum or mean") && Contains("gy"));
+  CHECK_THROWS_AS(gradient(y, g.use(w)), GraphError);
+  CHECK_THROWS_AS(g.backward(y, {.gy = vector_of({1, 2, 3})}), ShapeError);
+  g.backward(y, {.gy = vector_of({1, 10})});
+  CHECK(values_of(w.grad()) == Values{3, 30});
+}
+
+TEST_CASE("nothing flows through detach, constants and pauses", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({3}), "x");
+  CHECK(gradient(x * x.detach(), x).item() == 3);
+  Var paused;
+  {
+    const auto pause = g.pause();
+    const NodeId before = g.node_count();
+    paused = x * x;
+    CHECK(g.node_count() == before);
+    CHECK_FALSE(paused.is_recorded());
+  }
+  CHECK(gradient(x * paused, x).item() == 9);
+  const Var constant = Tensor::full({1}, 2, DType::f64);
+  CHECK_FALSE((constant * constant).is_recorded());
+}
+
+TEST_CASE("an op with nothing to differentiate upstream is a node that keeps no tensor", "[engine]") {
+  Graph g;
+  const Var labels = g.input(Tensor::of<std::int64_t>({2}, {0, 1}), "labels");
+  const Var y = exp(one_hot(labels, 3, DType::f64));
+  CHECK(g.op(y.id()) != nullptr);
+  CHECK_FALSE(g.is_differentiable(y.id()));
+  CHECK_FALSE(g.kept_value(y.id()).defined());
+}
+
+TEST_CASE("gradient of an intermediate var, of y itself, and of what y does not depend on", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({2}), "x"), other = g.input(vector_of({5}), "other");
+  const Var h = x * x, y = h * h;
+  const std::vector<Var> gradients = gradient(y, {x, h, y, other});
+  CHECK(gradients[0].item() == 32);
+  CHECK(gradients[1].item() == 8);
+  CHECK(gradients[2].item() == 1);
+  CHECK(gradients[3].item() == 0);
+}
+
+TEST_CASE("gradients of gradients: the derivatives of x^4 of order 1 to 5", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({2}), "x");
+  Var y = pow(x, 4);
+  for (const double expected : {32.0, 48.0, 48.0, 24.0, 0.0}) {
+    y = gradient(y, x, {.record = true});
+    CHECK(y.item() == Approx(expected).margin(1e-12));
+    if (!y.is_recorded()) break;
+  }
+}
+
+TEST_CASE("jacobian, hessian and jvp of a small function", "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({1, 2, 3}), "x");
+  const Var y = x * x;
+  CHECK(values_of(jacobian(y, x)) == Values{2, 0, 0, 0, 4, 0, 0, 0, 6});
+  CHECK(values_of(hessian(sum(y * x), x)) == Values{6, 0, 0, 0, 12, 0, 0, 0, 18});
+  CHECK(values_of(jvp(y, x, vector_of({1, 10, 100})).value()) == Values{2, 40, 600});
+}
+
+TEST_CASE("an unrecorded gradient leaves no node behind, a recorded one lies in a scope of its own",
+          "[engine]") {
+  Graph g;
+  const Var x = g.input(vector_of({1, 2}), "x");
+  Var y;
+  {
+    const auto scope = g.scope("net");
+    y = sum(exp(x * x));
+  }
+  const NodeId before = g.node_count();
+  (void)gradient(y, x);
+  CHECK(g.node_count() == before);
+  const Var gx = gradient(y, x, {.record = true});
+  CHECK(g.scope_path(g.scope_of(gx.id())) == "gradient/net");
+  CHECK(g.current_scope().empty());
+  CHECK(std::string(g.source(gx.id()).file).find("engine_test.cpp") != std::string::npos);
+  CHECK_NOTHROW(g.verify());
+}
+
+TEST_CASE("a chain of 1,000,000 ops records, differentiates and is destroyed", "[engine]") {
+  Parameter w = parameter("w", {1});
+  Graph g;
+  Var y = g.use(w);
+  for (int i = 0; i < 1'000'000; ++i) y = y + 1e-6;
+  CHECK(y.item() == Approx(2));
+  CHECK(g.node_count() == 1'000'001);
+  g.backward(y);
+  CHECK(w.grad().item() == 1);
+}
+
+TEST_CASE("a rule that returns the wrong shape is an error that names the op, its node and the operand",
+          "[engine]") {
+  const OpInfo* add_op = nullptr;
+  for (const OpInfo* info : all_ops()) {
+    if (info->name == "add") add_op = info;
+  }
+  REQUIRE(add_op);
+  const OpInfo wrong = with_rule(*add_op, [](const Var&, const Var&, Gradients& gx, const Attributes&) {
+    gx.set(0, Tensor::zeros({2}, DType::f64));
+    gx.set(1, Tensor::zeros({7}, DType::f64));
+  });
+  Graph g;
+  const Var a = g.input(vector_of({1, 2}), "a"), b = g.input(vector_of({3, 4}), "b");
+  const Var y = sum(wrong.call(std::vector{a, b}, {}));
+  CHECK_THROWS_WITH(gradient(y, b), Equals("the rule set a gradient of shape [7] for an operand of shape [2] "
+                                           "in the gradient of add (node 2, operand 1)"));
 }

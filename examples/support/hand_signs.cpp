@@ -246,7 +246,7 @@ constexpr std::array<Capsule, 3> palm_lines{{
 
 /// The parts from back to front, the palm first.
 std::vector<Part> build_hand(Random& random, unsigned raised, Vec2 forearm) {
-    const Build build{random.uniform(0.92F, 1.12F), random.uniform(0.90F, 1.14F), random.uniform(0.5F, 1.5F)};
+    const Build build{random.uniform(0.92F, 1.12F), random.uniform(0.90F, 1.14F), random.uniform(SPREAD, 1.55F)};
     std::vector<Part> parts{palm_and_forearm(random, forearm)};
     for (const Finger& finger : fingers) {
         if ((raised & finger.name) != 0) parts.push_back(raised_finger(random, finger, build));
@@ -320,7 +320,7 @@ Colour jitter(Random& random, Colour colour, float deviation) {
 
 Colour skin_tone(Random& random) {
     const float depth = random.uniform(0.0F, 1.0F);
-    const Colour light_to_tan = mix({0.95F, 0.77F, 0.67F}, {0.80F, 0.56F, 0.42F}, depth);
+    const Colour light_to_tan = mix({0.90F, 0.68F, 0.56F}, {0.78F, 0.54F, 0.40F}, depth);
     return jitter(random, mix(light_to_tan, {0.48F, 0.30F, 0.21F}, depth * depth * 0.9F), 0.015F);
 }
 

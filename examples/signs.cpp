@@ -1,0 +1,120 @@
+// Trains a CNN to read hand signs from HDF5 files, and leaves its graph, curves, mistakes and weights in a
+// folder.
+#include <CLI/CLI.hpp>
+#include <weft/weft.hpp>
+
+#include "support/signs_data.hpp"
+#include "support/training.hpp"
+
+using namespace weft;
+
+struct Recipe {
+  nn::Sequential model;
+  double learning_rate, weight_decay = 0, label_smoothing = 0;
+  std::int64_t epochs, batch, warm_up = 0;
+  AugmentOptions augmentation = {};
+};
+
+// The seed article's network, as it stands there.
+Recipe seed_recipe(std::uint64_t seed) {
+  return {.model = {nn::Conv2d("conv1", 3, 8, {.window = 4, .padding = same, .relu = true, .seed = seed}),
+                    nn::Pool2d({.window = 8, .stride = 8, .padding = same}),
+                    nn::Conv2d("conv2", 8, 16, {.window = 2, .padding = same, .relu = true, .seed = seed}),
+                    nn::Pool2d({.window = 4, .stride = 4, .padding = same}), nn::Flatten(),
+                    nn::Linear("dense", 64, 6, {.seed = seed})},
+          .learning_rate = 0.01,
+          .epochs = 100,
+          .batch = 64};
+}
+
+// Three blocks of 3x3 convolution on half the resolution, dropout, and images that are never the same twice.
+Recipe better_recipe(std::uint64_t seed) {
+  const auto block = [&](const char* name, int in, int out) {
+    return nn::Conv2d(name, in, out, {.window = 3, .padding = same, .relu = true, .seed = seed});
+  };
+  return {.model = {nn::Pool2d({.window = 2, .kind = PoolKind::average}), block("conv1", 3, 16), nn::Pool2d(),
+                    block("conv2", 16, 32), nn::Pool2d(), block("conv3", 32, 64), nn::Pool2d(), nn::Flatten(),
+                    nn::Dropout(0.3), nn::Linear("dense1", 1024, 64, {.relu = true, .seed = seed}),
+                    nn::Dropout(0.3), nn::Linear("dense2", 64, 6, {.seed = seed})},
+          .learning_rate = 2e-3,
+          .weight_decay = 1e-4,
+          .label_smoothing = 0.05,
+          .epochs = 60,
+          .batch = 32,
+          .warm_up = 100,
+          .augmentation = {.shift = 0.1, .rotation = 15, .scale = 0.15, .brightness = 0.15, .contrast = 0.2}};
+}
+
+// Every epoch passes over all images in a new order; the learning rate falls along a cosine.
+History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64_t seed) {
+  const Tensor train_x = examples::centred(data.train_x), test_x = examples::centred(data.test_x);
+  const std::int64_t count = train_x.extent(0);
+  const std::int64_t steps = recipe.epochs * ((count + recipe.batch - 1) / recipe.batch);
+  AdamW optimizer(parameters_of(recipe.model),
+                  {.learning_rate = recipe.learning_rate, .weight_decay = recipe.weight_decay});
+  const CosineSchedule schedule{recipe.learning_rate, steps, recipe.warm_up};
+  Random random(seed, "augmentation");
+  History history;
+  ProgressBar progress(recipe.epochs * count);
+  for (std::int64_t epoch = 1, step = 0; epoch <= recipe.epochs; ++epoch) {
+    progress.set_label(fmt::format("epoch {}/{}", epoch, recipe.epochs));
+    examples::EpochMeter meter(epoch);
+    for (const auto& rows :
+         random_mini_batches(count, recipe.batch, static_cast<std::uint32_t>(seed * 1000 + epoch))) {
+      g.clear();
+      const Tensor images = augment(take_rows(train_x, rows), recipe.augmentation, random);
+      const Tensor labels = take_rows(data.train_y, rows);
+      const Var logits = recipe.model(g.input(images, "images"));
+      const Var loss = softmax_crossentropy(logits, labels, {.label_smoothing = recipe.label_smoothing});
+      g.backward(loss);
+      optimizer.set_learning_rate(schedule(step++));
+      optimizer.step();
+      optimizer.zero_grad();
+      progress.advance(labels.elements(),
+                       meter.add(loss.item(), accuracy(logits.value(), labels), labels.elements()));
+    }
+    const Tensor logits = examples::predict(recipe.model, test_x);
+    history.push_back(meter.result(accuracy(logits, data.test_y), optimizer.learning_rate()));
+  }
+  return history;
+}
+
+int main(int argc, char** argv) try {
+  std::string data_folder, out = "signs-out", model = "seed";
+  std::int64_t epochs = 0, batch = 0;
+  std::uint64_t seed = 1;
+  CLI::App app{"Trains a CNN to read hand signs, 0 to 5 raised fingers, from images of 64 x 64 pixels."};
+  app.add_option("--data", data_folder,
+                 "folder of train_signs.h5 and test_signs.h5; without it, signs are drawn");
+  app.add_option("--model", model, "seed: the article's network; better: more layers, augmented images")
+      ->check(CLI::IsMember({"seed", "better"}))
+      ->capture_default_str();
+  app.add_option("--epochs", epochs, "default: 100 for seed, 60 for better")->check(CLI::PositiveNumber);
+  app.add_option("--batch", batch, "images per step; default: 64 for seed, 32 for better")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--seed", seed, "of weights, order of images, augmentation, drawn signs")
+      ->capture_default_str();
+  app.add_option("--out", out, "folder for what it leaves behind")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+
+  require_writable_folder(out);
+  const std::filesystem::path folder = out;
+  const SignsData data = examples::load_signs(data_folder, folder / "data", seed);
+  Recipe recipe = model == "seed" ? seed_recipe(seed) : better_recipe(seed);
+  if (epochs > 0) recipe.epochs = epochs;
+  if (batch > 0) recipe.batch = batch;
+
+  Graph g({.seed = seed});
+  const History history = train(g, recipe, data, seed);
+  const Tensor logits = examples::predict(recipe.model, examples::centred(data.test_x));
+  save_diagram(g, folder / "graph.svg", {.title = "signs, " + model});
+  write_csv(history, folder / "history.csv");
+  write_svg(history, folder / "curves.svg");
+  examples::save_mistakes(data, argmax(logits).value(), folder / "mistakes.png");
+  save_parameters(parameters_of(recipe.model), folder / "weights.h5");
+  fmt::print("graph.svg, history.csv, curves.svg, mistakes.png and weights.h5 are in {}\n", out);
+  fmt::print("test accuracy {}\n", examples::accuracy_text(data, logits));
+} catch (const std::exception& error) {
+  fmt::print(stderr, "signs: {}\n", error.what());
+  return 1;
+}

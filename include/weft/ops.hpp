@@ -236,9 +236,9 @@ struct Pool2dOptions {
 };
 template <class V>
 void fields(V& visit, Pool2dOptions& o) {
-  Size2 stride = o.stride.value_or(o.window);
   visit("kind", o.kind);
   visit("window", o.window);
+  Size2 stride = o.stride.value_or(o.window);
   visit("stride", stride);
   visit("padding", o.padding);
   visit("include_padding", o.include_padding);

@@ -6,6 +6,8 @@
 
 namespace weft {
 
+int thread_count() { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
+
 void detail::parallel_ranges(std::int64_t count, std::int64_t grain,
                              void (*body)(void*, std::int64_t, std::int64_t), void* context) {
   const std::int64_t parts =

@@ -12,6 +12,8 @@ void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*,
                      void* context);
 }
 
+int thread_count();  // how many threads work may be spread over from here
+
 // Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
 // f must not throw. The ranges depend on count, grain and the number of threads alone.
 template <class F>

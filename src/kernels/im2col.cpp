@@ -1,0 +1,122 @@
+#include "kernels/im2col.hpp"
+
+#include <algorithm>
+
+#include "kernels/gemm.hpp"
+#include "kernels/parallel.hpp"
+
+namespace weft::im2col {
+
+namespace {
+
+constexpr std::int64_t block_elements = 1 << 17;  // of the rows made at a time: 1 MB, which stays in a cache
+constexpr std::int64_t copy_grain = 1 << 15;
+
+// Calls tap(element, column) for every tap of output position `row` and channel group that lies within the
+// image: the element is the first of in_per_group() neighbours in x, the column where they stand in the row.
+template <class Tap>
+void for_each_tap(const Convolution& c, std::int64_t group, std::int64_t row, Tap&& tap) {
+  const WindowAxis &h = c.window.h, &w = c.window.w;
+  const std::int64_t j = row % w.positions, i = row / w.positions % h.positions,
+                     image = row / w.positions / h.positions;
+  for (std::int64_t p = h.first_tap(i); p < h.last_tap(i); ++p) {
+    const std::int64_t line = (image * h.extent + h.source(i, p)) * w.extent;
+    for (std::int64_t q = w.first_tap(j); q < w.last_tap(j); ++q) {
+      tap((line + w.source(j, q)) * c.in_channels + group * c.in_per_group(),
+          (p * w.taps + q) * c.in_per_group());
+    }
+  }
+}
+
+void gather_rows(const Convolution& c, std::int64_t group, std::int64_t begin, std::int64_t end,
+                 const double* x, double* rows) {
+  parallel_for(end - begin, std::max<std::int64_t>(1, copy_grain / c.taps()),
+               [&](std::int64_t from, std::int64_t to) {
+                 std::fill(rows + from * c.taps(), rows + to * c.taps(), 0.0);
+                 for (std::int64_t r = from; r < to; ++r) {
+                   double* row = rows + r * c.taps();
+                   for_each_tap(c, group, begin + r, [&](std::int64_t element, std::int64_t column) {
+                     std::copy_n(x + element, c.in_per_group(), row + column);
+                   });
+                 }
+               });
+}
+
+void scatter_rows(const Convolution& c, std::int64_t group, std::int64_t begin, std::int64_t end,
+                  const double* rows, double* gx) {
+  for (std::int64_t r = begin; r < end; ++r) {
+    const double* row = rows + (r - begin) * c.taps();
+    for_each_tap(c, group, r, [&](std::int64_t element, std::int64_t column) {
+      for (std::int64_t k = 0; k < c.in_per_group(); ++k) gx[element + k] += row[column + k];
+    });
+  }
+}
+
+// Calls block(group, begin, end, rows) for blocks of output positions, with memory for their rows.
+template <class Block>
+void for_each_block(const Convolution& c, Block&& block) {
+  const std::int64_t count = std::clamp<std::int64_t>(block_elements / c.taps(), 1, c.positions());
+  Tensor memory({count, c.taps()}, DType::f64);
+  double* rows = memory.mutable_values<double>().data();
+  for (std::int64_t group = 0; group < c.groups; ++group) {
+    for (std::int64_t begin = 0; begin < c.positions(); begin += count) {
+      block(group, begin, std::min(begin + count, c.positions()), rows);
+    }
+  }
+}
+
+}  // namespace
+
+void add_convolution(const Convolution& c, const Tensor& x, const Tensor& w, Tensor& y) {
+  const double *from = x.values<double>().data(), *filter = w.values<double>().data();
+  double* to = y.mutable_values<double>().data();
+  for_each_block(c, [&](std::int64_t group, std::int64_t begin, std::int64_t end, double* rows) {
+    gather_rows(c, group, begin, end, from, rows);
+    const std::int64_t first = group * c.out_per_group();
+    gemm({.m = end - begin,
+          .n = c.out_per_group(),
+          .k = c.taps(),
+          .a_stride = c.taps(),
+          .b_stride = c.out_channels,
+          .c_stride = c.out_channels,
+          .accumulate = true},
+         rows, filter + first, to + begin * c.out_channels + first);
+  });
+}
+
+void add_input_gradient(const Convolution& c, const Tensor& gy, const Tensor& w, Tensor& gx) {
+  const double *from = gy.values<double>().data(), *filter = w.values<double>().data();
+  double* to = gx.mutable_values<double>().data();
+  for_each_block(c, [&](std::int64_t group, std::int64_t begin, std::int64_t end, double* rows) {
+    const std::int64_t first = group * c.out_per_group();
+    gemm({.m = end - begin,
+          .n = c.taps(),
+          .k = c.out_per_group(),
+          .transpose_b = true,
+          .a_stride = c.out_channels,
+          .b_stride = c.out_channels,
+          .c_stride = c.taps()},
+         from + begin * c.out_channels + first, filter + first, rows);
+    scatter_rows(c, group, begin, end, rows, to);
+  });
+}
+
+void add_weight_gradient(const Convolution& c, const Tensor& x, const Tensor& gy, Tensor& gw) {
+  const double *from = x.values<double>().data(), *gradient = gy.values<double>().data();
+  double* to = gw.mutable_values<double>().data();
+  for_each_block(c, [&](std::int64_t group, std::int64_t begin, std::int64_t end, double* rows) {
+    gather_rows(c, group, begin, end, from, rows);
+    const std::int64_t first = group * c.out_per_group();
+    gemm({.m = c.taps(),
+          .n = c.out_per_group(),
+          .k = end - begin,
+          .transpose_a = true,
+          .a_stride = c.taps(),
+          .b_stride = c.out_channels,
+          .c_stride = c.out_channels,
+          .accumulate = true},
+         rows, gradient + begin * c.out_channels + first, to + first);
+  });
+}
+
+}  // namespace weft::im2col

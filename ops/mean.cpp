@@ -1,6 +1,6 @@
 // mean(x, axes): the sum over axes divided by the number of elements summed; of no elements it is NaN.
 //   y_o  = 1/n sum over the reduced axes r of x_(o, r)        n: the number of positions r
-//   gx_(o, r) = gy_o / n
+//   gx_(o, r) = gy_o / n                                      empty, and not NaN, where n = 0
 #include "kernels/elementwise.hpp"
 #include "kernels/reduce.hpp"
 #include "weft/op.hpp"
@@ -31,7 +31,8 @@ struct Mean final : Op {
     const Shape& shape = gx.shape(0);
     const Ints axes = normalize_axes("mean", options.axes, shape.rank());
     const Shape kept = reduced_shape(shape, axes, true);
-    const Var part = scale(gy, 1 / reduced_elements(shape, axes));
+    const double count = reduced_elements(shape, axes);
+    const Var part = scale(gy, count > 0 ? 1 / count : 0);
     gx.set(0, broadcast_to(part.shape() == kept ? part : reshape(part, kept.extents()), shape));
   }
   const OpInfo& info() const override { return mean_info(); }

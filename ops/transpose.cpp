@@ -97,8 +97,6 @@ const OpInfo& transpose_info() {
               .shapes({{5}})
               .shapes({{}})
               .shapes({{0, 3}})
-              .shapes({{2, 3, 2, 1, 2, 3}})
-              .with({{"permutation", {5, 2, 0, 4, 3, 1}}})
               .shapes({{3, 5}})
               .pattern(Pattern::special)
               .shapes({{2, 3, 5}})

@@ -44,15 +44,22 @@ WEFT_VECTOR_LOOP void add_slice(const T* __restrict x, T* __restrict y, std::int
   for (std::int64_t i = 0; i < count; ++i) y[i] += x[i];
 }
 
-// Elements [begin, end) of every slice of one outer position.
+// Elements [begin, end) of every slice of one outer position. Whole slices whose positions follow one another
+// are added at once.
 template <class T>
 void scatter_range(const T* gy, const std::int64_t* positions, T* y, std::int64_t count, std::int64_t inner,
                    std::int64_t begin, std::int64_t end) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    if (inner == 1)
-      y[positions[i]] += gy[i];
+  const bool whole = end - begin == inner;
+  for (std::int64_t i = 0, run = 1; i < count; i += run) {
+    run = 1;
+    while (whole && i + run < count && positions[i + run] == positions[i] + run) ++run;
+    const T* from = gy + i * inner + begin;
+    T* to = y + positions[i] * inner + begin;
+    const std::int64_t length = whole ? run * inner : end - begin;
+    if (length == 1)
+      *to += *from;
     else
-      add_slice(gy + i * inner + begin, y + positions[i] * inner + begin, end - begin);
+      add_slice(from, to, length);
   }
 }
 

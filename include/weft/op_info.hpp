@@ -107,6 +107,14 @@ Array<T> reshaped(const Array<T>& x, const Shape& shape) {
   return y;
 }
 
+// f(x_i).
+template <class T, class F>
+Array<T> map_reference(const Array<T>& x, F&& f) {
+  Array<T> y(x.shape());
+  for (std::int64_t i = 0; i < x.elements(); ++i) y[i] = f(x[i]);
+  return y;
+}
+
 // f(a_i, b_i) with NumPy's broadcasting.
 template <class T, class F>
 Array<T> zip_reference(const Array<T>& a, const Array<T>& b, F&& f) {

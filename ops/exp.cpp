@@ -37,10 +37,11 @@ const OpInfo& exp_info() {
       .group = OpGroup::elementwise,
       .arguments = {{"x"}},
       .call = [](std::span<const Var> x, const Attributes&) { return exp(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        using std::exp;
-        return map_reference(x[0], [](const T& v) { return exp(v); });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            using std::exp;
+            return map_reference(x[0], [](const T& v) { return exp(v); });
+          },
       .samples = unary_samples(),
   };
   return info;

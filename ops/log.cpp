@@ -37,10 +37,11 @@ const OpInfo& log_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .domain = Domain::positive()}},
       .call = [](std::span<const Var> x, const Attributes&) { return log(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        using std::log;
-        return map_reference(x[0], [](const T& v) { return log(v); });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            using std::log;
+            return map_reference(x[0], [](const T& v) { return log(v); });
+          },
       .samples = unary_samples(),
   };
   return info;

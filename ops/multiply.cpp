@@ -26,7 +26,8 @@ struct Multiply final : Op {
 
 Var multiply(const Var& a, const Var& b, SourceLocation at) {
   require_broadcastable("multiply", {"a", a}, {"b", b}, at);
-  const Saved saved{.operands = (is_differentiable(b) ? operand(0) : 0) | (is_differentiable(a) ? operand(1) : 0)};
+  const Saved saved{.operands =
+                        (is_differentiable(b) ? operand(0) : 0) | (is_differentiable(a) ? operand(1) : 0)};
   return record(Multiply{}, zip(a.value(), b.value(), std::multiplies<>{}), {a, b}, saved, at);
 }
 
@@ -36,9 +37,10 @@ const OpInfo& multiply_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "a", .linear = true}, {.name = "b", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return multiply(x[0], x[1]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        return zip_reference(x[0], x[1], [](const T& a, const T& b) { return a * b; });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            return zip_reference(x[0], x[1], [](const T& a, const T& b) { return a * b; });
+          },
       .samples = broadcasting_samples().throws({{2, 3}, {2, 4}}, "shapes [2, 3] and [2, 4] do not broadcast"),
   };
   return info;

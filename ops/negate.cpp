@@ -32,9 +32,9 @@ const OpInfo& negate_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return negate(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        return map_reference(x[0], [](const T& v) { return -v; });
-      },
+      .reference = []<class T>(
+                       const Inputs<T>& x,
+                       const Attributes&) { return map_reference(x[0], [](const T& v) { return -v; }); },
       .samples = unary_samples(),
   };
   return info;

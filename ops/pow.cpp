@@ -1,8 +1,8 @@
 // pow(x, exponent): x to a constant power.
 //   y_i  = x_i^p
 //   gx_i = gy_i p x_i^(p - 1)                0 everywhere for p = 0, also at x_i = 0
-// As in IEEE 754, x^0 is 1 for every x, NaN included, and a negative number to a fractional power is NaN; but x^0.5 is
-// sqrt(x), NaN at -infinity. Keeps x, but for the exponents 0 and 1, whose gradients do not read it.
+// As in IEEE 754, x^0 is 1 for every x, NaN included, and a negative number to a fractional power is NaN; but
+// x^0.5 is sqrt(x), NaN at -infinity. Keeps x, but for the exponents 0 and 1, whose gradients do not read it.
 #include "kernels/elementwise.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
@@ -31,9 +31,12 @@ struct Pow final : Op {
   explicit Pow(double exponent) : exponent(exponent) {}
 
   void backward(const Var&, const Var& gy, Gradients& gx) const override {
-    if (exponent == 0) gx.set(0, Tensor::zeros(gx.shape(0), gy.dtype()));
-    else if (exponent == 1) gx.set(0, gy);
-    else gx.set(0, gy * scale(pow(gx.input(0), exponent - 1), exponent));
+    if (exponent == 0)
+      gx.set(0, Tensor::zeros(gx.shape(0), gy.dtype()));
+    else if (exponent == 1)
+      gx.set(0, gy);
+    else
+      gx.set(0, gy * scale(pow(gx.input(0), exponent - 1), exponent));
   }
   const OpInfo& info() const override { return pow_info(); }
   Attributes attributes() const override { return {{"exponent", exponent}}; }
@@ -53,17 +56,25 @@ const OpInfo& pow_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .domain = Domain::positive()}},
       .attributes = {{"exponent"}},
-      .call = [](std::span<const Var> x, const Attributes& a) { return pow(x[0], a.find("exponent")->as<double>()); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes& a) {
-        using std::pow, std::sqrt;
-        const double exponent = a.find("exponent")->as<double>();
-        return map_reference(x[0], [&](const T& v) { return exponent == 0.5 ? sqrt(v) : pow(v, exponent); });
-      },
-      .samples = unary_samples().with({{"exponent", 2.5}})
-                     .shapes({{3, 17}}).grid({{"exponent", {-2.25, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0, 4.0}}})
-                     .shapes({{7}}).grid({{"exponent", {-3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 5.0}}})
+      .call = [](std::span<const Var> x,
+                 const Attributes& a) { return pow(x[0], a.find("exponent")->as<double>()); },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes& a) {
+            using std::pow, std::sqrt;
+            const double exponent = a.find("exponent")->as<double>();
+            return map_reference(x[0],
+                                 [&](const T& v) { return exponent == 0.5 ? sqrt(v) : pow(v, exponent); });
+          },
+      .samples = unary_samples()
+                     .with({{"exponent", 2.5}})
+                     .shapes({{3, 17}})
+                     .grid({{"exponent", {-2.25, -2.0, -1.0, -0.5, 0.5, 1.0, 2.0, 3.0, 4.0}}})
+                     .shapes({{7}})
+                     .grid({{"exponent", {-3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 5.0}}})
                      .values(0, {-2.5, 1.25, -0.75, 3, -1.125, 0.625, -3.25})
-                     .shapes({{3}}).grid({{"exponent", {1.0, 2.0, 3.0, 4.0}}}).values(0, {0, -1.5, 0.75}),
+                     .shapes({{3}})
+                     .grid({{"exponent", {1.0, 2.0, 3.0, 4.0}}})
+                     .values(0, {0, -1.5, 0.75}),
   };
   return info;
 }

@@ -42,13 +42,15 @@ const OpInfo& scale_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .linear = true}},
       .attributes = {{"factor"}},
-      .call = [](std::span<const Var> x, const Attributes& a) { return scale(x[0], a.find("factor")->as<double>()); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes& a) {
-        const T factor = T(0.0) + T(a.find("factor")->as<double>());  // the sum stands for its rounding
-        return map_reference(x[0], [&](const T& v) { return factor * v; });
-      },
-      .samples = unary_samples().with({{"factor", -2.5}})
-                     .shapes({{3, 17}}).grid({{"factor", {1.01, -0.3, 1e3}}}),
+      .call = [](std::span<const Var> x,
+                 const Attributes& a) { return scale(x[0], a.find("factor")->as<double>()); },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes& a) {
+            const T factor = T(0.0) + T(a.find("factor")->as<double>());  // the sum stands for its rounding
+            return map_reference(x[0], [&](const T& v) { return factor * v; });
+          },
+      .samples =
+          unary_samples().with({{"factor", -2.5}}).shapes({{3, 17}}).grid({{"factor", {1.01, -0.3, 1e3}}}),
   };
   return info;
 }

@@ -42,13 +42,14 @@ const OpInfo& shift_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .linear = true}},
       .attributes = {{"offset"}},
-      .call = [](std::span<const Var> x, const Attributes& a) { return shift(x[0], a.find("offset")->as<double>()); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes& a) {
-        const T offset = T(0.0) + T(a.find("offset")->as<double>());  // the sum stands for its rounding
-        return map_reference(x[0], [&](const T& v) { return v + offset; });
-      },
-      .samples = unary_samples().with({{"offset", -1.5}})
-                     .shapes({{3, 17}}).grid({{"offset", {0.3, 1e3}}}),
+      .call = [](std::span<const Var> x,
+                 const Attributes& a) { return shift(x[0], a.find("offset")->as<double>()); },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes& a) {
+            const T offset = T(0.0) + T(a.find("offset")->as<double>());  // the sum stands for its rounding
+            return map_reference(x[0], [&](const T& v) { return v + offset; });
+          },
+      .samples = unary_samples().with({{"offset", -1.5}}).shapes({{3, 17}}).grid({{"offset", {0.3, 1e3}}}),
   };
   return info;
 }

@@ -1,6 +1,6 @@
 // sigmoid(x): the logistic function 1 / (1 + exp(-x)).
-//   y_i  = 1 / (1 + e) where x_i >= 0, e / (1 + e) where x_i < 0, with e = exp(-|x_i|) <= 1: nothing overflows
-//   gx_i = gy_i y_i (1 - y_i)
+//   y_i  = 1 / (1 + e) where x_i >= 0, e / (1 + e) where x_i < 0, with e = exp(-|x_i|) <= 1: nothing
+//   overflows gx_i = gy_i y_i (1 - y_i)
 // NaN stays NaN. Keeps y, not x.
 #include "kernels/elementwise.hpp"
 #include "weft/op.hpp"
@@ -38,13 +38,14 @@ const OpInfo& sigmoid_info() {
       .group = OpGroup::elementwise,
       .arguments = {{"x"}},
       .call = [](std::span<const Var> x, const Attributes&) { return sigmoid(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        using std::exp;
-        return map_reference(x[0], [](const T& v) {
-          if (v < T(0.0)) return exp(v) / (T(1.0) + exp(v));
-          return T(1.0) / (T(1.0) + exp(-v));
-        });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            using std::exp;
+            return map_reference(x[0], [](const T& v) {
+              if (v < T(0.0)) return exp(v) / (T(1.0) + exp(v));
+              return T(1.0) / (T(1.0) + exp(-v));
+            });
+          },
       .samples = unary_samples(),
   };
   return info;

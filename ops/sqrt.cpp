@@ -37,10 +37,11 @@ const OpInfo& sqrt_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "x", .domain = Domain::positive()}},
       .call = [](std::span<const Var> x, const Attributes&) { return sqrt(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        using std::sqrt;
-        return map_reference(x[0], [](const T& v) { return sqrt(v); });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            using std::sqrt;
+            return map_reference(x[0], [](const T& v) { return sqrt(v); });
+          },
       .samples = unary_samples(),
   };
   return info;

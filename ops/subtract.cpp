@@ -35,9 +35,10 @@ const OpInfo& subtract_info() {
       .group = OpGroup::elementwise,
       .arguments = {{.name = "a", .linear = true}, {.name = "b", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return subtract(x[0], x[1]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        return zip_reference(x[0], x[1], [](const T& a, const T& b) { return a - b; });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            return zip_reference(x[0], x[1], [](const T& a, const T& b) { return a - b; });
+          },
       .samples = broadcasting_samples().throws({{2, 3}, {2, 4}}, "shapes [2, 3] and [2, 4] do not broadcast"),
   };
   return info;

@@ -37,10 +37,11 @@ const OpInfo& tanh_info() {
       .group = OpGroup::elementwise,
       .arguments = {{"x"}},
       .call = [](std::span<const Var> x, const Attributes&) { return tanh(x[0]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        using std::tanh;
-        return map_reference(x[0], [](const T& v) { return tanh(v); });
-      },
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            using std::tanh;
+            return map_reference(x[0], [](const T& v) { return tanh(v); });
+          },
       .samples = unary_samples(),
   };
   return info;

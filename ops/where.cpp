@@ -17,23 +17,30 @@ namespace {
 
 // One row: an operand whose step is 0 is one number.
 template <int a_step, int b_step, class T>
-WEFT_VECTOR_LOOP void choose_loop(const bool* c, const T* a, const T* b, T* __restrict y, std::int64_t count) {
+WEFT_VECTOR_LOOP void choose_loop(const bool* c, const T* a, const T* b, T* __restrict y,
+                                  std::int64_t count) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) y[i] = c[i] ? a[i * a_step] : b[i * b_step];
 }
 
 template <class T>
 void choose(const bool* c, const T* a, bool a_fixed, const T* b, bool b_fixed, T* y, std::int64_t count) {
-  if (a_fixed && b_fixed) choose_loop<0, 0>(c, a, b, y, count);
-  else if (a_fixed) choose_loop<0, 1>(c, a, b, y, count);
-  else if (b_fixed) choose_loop<1, 0>(c, a, b, y, count);
-  else choose_loop<1, 1>(c, a, b, y, count);
+  if (a_fixed && b_fixed)
+    choose_loop<0, 0>(c, a, b, y, count);
+  else if (a_fixed)
+    choose_loop<0, 1>(c, a, b, y, count);
+  else if (b_fixed)
+    choose_loop<1, 0>(c, a, b, y, count);
+  else
+    choose_loop<1, 1>(c, a, b, y, count);
 }
 
 template <class T>
 void repeat(const T* from, bool fixed, T* y, std::int64_t count) {
-  if (fixed) std::fill_n(y, count, *from);
-  else std::copy_n(from, count, y);
+  if (fixed)
+    std::fill_n(y, count, *from);
+  else
+    std::copy_n(from, count, y);
 }
 
 template <class T>
@@ -49,9 +56,12 @@ void choose_broadcast(const Tensor& condition, const Tensor& a, const Tensor& b,
   T* to = y.mutable_values<T>().data();
   detail::for_each_row(shape, all, [&](const std::array<std::int64_t, 3>& at, std::int64_t k) {
     const auto [i, j, l] = at;
-    if (!c_fixed) choose(c + i, from_a + j, a_fixed, from_b + l, b_fixed, to + k, length);
-    else if (c[i]) repeat(from_a + j, a_fixed, to + k, length);
-    else repeat(from_b + l, b_fixed, to + k, length);
+    if (!c_fixed)
+      choose(c + i, from_a + j, a_fixed, from_b + l, b_fixed, to + k, length);
+    else if (c[i])
+      repeat(from_a + j, a_fixed, to + k, length);
+    else
+      repeat(from_b + l, b_fixed, to + k, length);
   });
 }
 
@@ -60,7 +70,8 @@ Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
   if (y.elements() == 0) return y;
   const bool a_fixed = a.elements() == 1, b_fixed = b.elements() == 1;
   visit_floating(a.dtype(), [&]<class T>() {
-    if (condition.shape() != y.shape() || (!a_fixed && a.shape() != y.shape()) || (!b_fixed && b.shape() != y.shape())) {
+    if (condition.shape() != y.shape() || (!a_fixed && a.shape() != y.shape()) ||
+        (!b_fixed && b.shape() != y.shape())) {
       choose_broadcast<T>(condition, a, b, y);
       return;
     }
@@ -68,8 +79,8 @@ Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
     const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();
     T* to = y.mutable_values<T>().data();
     parallel_for(y.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
-      choose(c + begin, from_a + (a_fixed ? 0 : begin), a_fixed, from_b + (b_fixed ? 0 : begin), b_fixed, to + begin,
-             end - begin);
+      choose(c + begin, from_a + (a_fixed ? 0 : begin), a_fixed, from_b + (b_fixed ? 0 : begin), b_fixed,
+             to + begin, end - begin);
     });
   });
   return y;
@@ -89,14 +100,18 @@ struct Where final : Op {
 Var where(const Var& condition, const Var& a, const Var& b, SourceLocation at) {
   const auto all = {NamedVar{"condition", condition}, NamedVar{"a", a}, NamedVar{"b", b}};
   if (condition.dtype() != DType::boolean) {
-    fail<DTypeError>("where", "condition must be boolean, found " + std::string(name(condition.dtype())), all, at);
+    fail<DTypeError>("where", "condition must be boolean, found " + std::string(name(condition.dtype())), all,
+                     at);
   }
   require_broadcastable("where", {"a", a}, {"b", b}, at);
   if (!broadcastable(condition.shape(), broadcast(a.shape(), b.shape()))) {
-    fail<ShapeError>("where", "condition does not broadcast with a and b: extents must agree or be 1, from the last axis on",
-                     all, at);
+    fail<ShapeError>(
+        "where",
+        "condition does not broadcast with a and b: extents must agree or be 1, from the last axis on", all,
+        at);
   }
-  return record(Where{}, choose(condition.value(), a.value(), b.value()), {condition, a, b}, {.operands = operand(0)}, at);
+  return record(Where{}, choose(condition.value(), a.value(), b.value()), {condition, a, b},
+                {.operands = operand(0)}, at);
 }
 
 const OpInfo& where_info() {
@@ -107,22 +122,24 @@ const OpInfo& where_info() {
                     {.name = "a", .linear = true},
                     {.name = "b", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return where(x[0], x[1], x[2]); },
-      .reference = []<class T>(const Inputs<T>& x, const Attributes&) {
-        const Array<std::int64_t>& c = x.integers(0);
-        Array<T> y(broadcast(c.shape(), broadcast(x[1].shape(), x[2].shape())));
-        const auto position = [&](const Ints& index, const Shape& shape) {
-          const Ints strides = broadcast_strides(shape, y.shape());
-          std::int64_t at = 0;
-          for (int axis = 0; axis < index.size(); ++axis) at += index[axis] * strides[axis];
-          return at;
-        };
-        for_each_index(y.shape(), [&](const Ints& index) {
-          const std::int64_t i = position(index, x[1].shape()), j = position(index, x[2].shape());
-          y.at(index) = c[position(index, c.shape())] ? x[1][i] : x[2][j];
-        });
-        return y;
-      },
-      .samples = samples().shapes({{2, 3, 5}, {2, 3, 5}, {2, 3, 5}})
+      .reference =
+          []<class T>(const Inputs<T>& x, const Attributes&) {
+            const Array<std::int64_t>& c = x.integers(0);
+            Array<T> y(broadcast(c.shape(), broadcast(x[1].shape(), x[2].shape())));
+            const auto position = [&](const Ints& index, const Shape& shape) {
+              const Ints strides = broadcast_strides(shape, y.shape());
+              std::int64_t at = 0;
+              for (int axis = 0; axis < index.size(); ++axis) at += index[axis] * strides[axis];
+              return at;
+            };
+            for_each_index(y.shape(), [&](const Ints& index) {
+              const std::int64_t i = position(index, x[1].shape()), j = position(index, x[2].shape());
+              y.at(index) = c[position(index, c.shape())] ? x[1][i] : x[2][j];
+            });
+            return y;
+          },
+      .samples = samples()
+                     .shapes({{2, 3, 5}, {2, 3, 5}, {2, 3, 5}})
                      .shapes({{}, {}, {}})
                      .shapes({{3, 5}, {}, {3, 5}})
                      .shapes({{3, 5}, {3, 5}, {1}})
@@ -135,7 +152,8 @@ const OpInfo& where_info() {
                      .shapes({{0, 3}, {3}, {}})
                      .shapes({{33}, {33}, {33}})
                      .shapes({{3, 17}, {17}, {3, 1}})
-                     .shapes({{13}, {13}, {13}}).pattern(Pattern::special)
+                     .shapes({{13}, {13}, {13}})
+                     .pattern(Pattern::special)
                      .throws({{2, 3}, {2, 4}, {}}, "shapes [2, 4] and [] do not broadcast")
                      .throws({{2, 3}, {2, 4}, {4}}, "condition does not broadcast with a and b"),
   };

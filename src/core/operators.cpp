@@ -1,4 +1,5 @@
-// The operators of ops.hpp: vars go to the ops of two operands, a number becomes an attribute of an op of one.
+// The operators of ops.hpp: vars go to the ops of two operands, a number becomes an attribute of an op of
+// one.
 #include <fmt/format.h>
 
 #include "weft/ops.hpp"

@@ -3,6 +3,9 @@
 //   Tensor y = map(x, Square{});
 #pragma once
 
+#include <array>
+#include <utility>
+
 #include "kernels/parallel.hpp"
 #include "kernels/vector_math.hpp"
 #include "weft/tensor.hpp"
@@ -36,24 +39,22 @@ WEFT_VECTOR_LOOP void zip_second_fixed(const T* a, T b, T* __restrict y, std::in
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b);
 }
 
-// The rows of two operands read through strides: calls row(a offset, b offset, y offset) for each index of
-// all axes but the last.
-template <class Row>
-void for_each_row(const Shape& shape, const Ints& a_strides, const Ints& b_strides, Row&& row) {
+// The rows of N operands read through strides: calls row(offsets of the operands, offset of y) for each index
+// of all axes but the last.
+template <std::size_t N, class Row>
+void for_each_row(const Shape& shape, const std::array<Ints, N>& strides, Row&& row) {
   const int outer = shape.rank() - 1;
   const std::int64_t length = shape[-1];
   std::int64_t rows = 1;
   for (int axis = 0; axis < outer; ++axis) rows *= shape[axis];
   Ints index = Ints::filled(outer, 0);
-  std::int64_t a = 0, b = 0;
+  std::array<std::int64_t, N> offsets{};
   for (std::int64_t r = 0; r < rows; ++r) {
-    row(a, b, r * length);
+    row(std::as_const(offsets), r * length);
     for (int axis = outer - 1; axis >= 0; --axis) {
-      a += a_strides[axis];
-      b += b_strides[axis];
+      for (std::size_t i = 0; i < N; ++i) offsets[i] += strides[i][axis];
       if (++index[axis] < shape[axis]) break;
-      a -= a_strides[axis] * shape[axis];
-      b -= b_strides[axis] * shape[axis];
+      for (std::size_t i = 0; i < N; ++i) offsets[i] -= strides[i][axis] * shape[axis];
       index[axis] = 0;
     }
   }
@@ -62,13 +63,15 @@ void for_each_row(const Shape& shape, const Ints& a_strides, const Ints& b_strid
 template <class T, class F>
 void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_shape, T* y,
                    const Shape& y_shape, F f) {
-  const Ints a_strides = broadcast_strides(a_shape, y_shape), b_strides = broadcast_strides(b_shape, y_shape);
+  const std::array<Ints, 2> strides{broadcast_strides(a_shape, y_shape), broadcast_strides(b_shape, y_shape)};
   const int last = y_shape.rank() - 1;
   const std::int64_t length = y_shape[-1];
-  for_each_row(y_shape, a_strides, b_strides, [&](std::int64_t i, std::int64_t j, std::int64_t k) {
-    if (a_strides[last] == 0 && length != 1)
+  const bool a_fixed = strides[0][last] == 0 && length != 1, b_fixed = strides[1][last] == 0 && length != 1;
+  for_each_row(y_shape, strides, [&](const std::array<std::int64_t, 2>& offsets, std::int64_t k) {
+    const auto [i, j] = offsets;
+    if (a_fixed)
       zip_first_fixed(a[i], b + j, y + k, length, f);
-    else if (b_strides[last] == 0 && length != 1)
+    else if (b_fixed)
       zip_second_fixed(a + i, b[j], y + k, length, f);
     else
       zip_loop(a + i, b + j, y + k, length, f);

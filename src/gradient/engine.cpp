@@ -144,7 +144,7 @@ class Engine {
 
   void accumulate(NodeId input, Var g) {
     if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
-    const TensorType& wanted = graph_.type(input);
+    const TensorType wanted = graph_.type(input);  // a copy: recording moves the array
     if (g.dtype() != wanted.dtype) {
       throw DTypeError(fmt::format("the rule set a gradient of {} for an operand of {}", name(g.dtype()),
                                    name(wanted.dtype)));

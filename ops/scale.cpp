@@ -49,8 +49,11 @@ const OpInfo& scale_info() {
             const T factor = T(0.0) + T(a.find("factor")->as<double>());  // the sum stands for its rounding
             return map_reference(x[0], [&](const T& v) { return factor * v; });
           },
-      .samples =
-          unary_samples().with({{"factor", -2.5}}).shapes({{3, 17}}).grid({{"factor", {1.01, -0.3, 1e3}}}),
+      .samples = unary_samples()
+                     .all()
+                     .with({{"factor", -2.5}})
+                     .shapes({{3, 17}})
+                     .grid({{"factor", {1.01, -0.3, 1e3}}}),
   };
   return info;
 }

@@ -49,7 +49,8 @@ const OpInfo& shift_info() {
             const T offset = T(0.0) + T(a.find("offset")->as<double>());  // the sum stands for its rounding
             return map_reference(x[0], [&](const T& v) { return v + offset; });
           },
-      .samples = unary_samples().with({{"offset", -1.5}}).shapes({{3, 17}}).grid({{"offset", {0.3, 1e3}}}),
+      .samples =
+          unary_samples().all().with({{"offset", -1.5}}).shapes({{3, 17}}).grid({{"offset", {0.3, 1e3}}}),
   };
   return info;
 }

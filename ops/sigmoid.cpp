@@ -1,6 +1,7 @@
 // sigmoid(x): the logistic function 1 / (1 + exp(-x)).
-//   y_i  = 1 / (1 + e) where x_i >= 0, e / (1 + e) where x_i < 0, with e = exp(-|x_i|) <= 1: nothing
-//   overflows gx_i = gy_i y_i (1 - y_i)
+//   e_i  = exp(-|x_i|) <= 1, so that nothing overflows
+//   y_i  = 1 / (1 + e_i) where x_i >= 0, else e_i / (1 + e_i)
+//   gx_i = gy_i y_i (1 - y_i)                0 where y_i rounds to 1
 // NaN stays NaN. Keeps y, not x.
 #include "kernels/elementwise.hpp"
 #include "weft/op.hpp"
@@ -46,7 +47,7 @@ const OpInfo& sigmoid_info() {
               return T(1.0) / (T(1.0) + exp(-v));
             });
           },
-      .samples = unary_samples(),
+      .samples = moderate_samples().shapes({{5}}).values(0, {-80, -20.5, -5.25, 3.5, -700}),
   };
   return info;
 }

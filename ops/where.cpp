@@ -154,7 +154,7 @@ const OpInfo& where_info() {
                      .shapes({{3, 17}, {17}, {3, 1}})
                      .shapes({{13}, {13}, {13}})
                      .pattern(Pattern::special)
-                     .throws({{2, 3}, {2, 4}, {}}, "shapes [2, 4] and [] do not broadcast")
+                     .throws({{}, {2, 3}, {2, 4}}, "shapes [2, 3] and [2, 4] do not broadcast")
                      .throws({{2, 3}, {2, 4}, {4}}, "condition does not broadcast with a and b"),
   };
   return info;

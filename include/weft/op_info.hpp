@@ -202,6 +202,7 @@ class Samples {
   };
 
   Samples shapes(std::vector<Shape> shapes) &&;
+  Samples all() &&;                                    // what follows refines every sample so far
   Samples with(const Attributes& attributes) &&;       // of every sample of this group
   Samples grid(const std::vector<GridAxis>& axes) &&;  // every combination
   Samples pattern(Pattern pattern) &&;
@@ -221,7 +222,8 @@ class Samples {
 };
 Samples samples();
 Samples broadcasting_samples();  // of two operands: every way to broadcast, empty ones, vector tails
-Samples unary_samples();         // of one operand: ranks 0 to 4, empty, vector tails, special values
+Samples moderate_samples();      // of one operand: ranks 0 to 4, empty, vector tails, tiny and special values
+Samples unary_samples();         // and large ones
 
 // What diagrams and reports put it under; the headings of ops.hpp.
 enum class OpGroup : std::uint8_t {

@@ -15,6 +15,11 @@ Samples Samples::shapes(std::vector<Shape> shapes) && {
   return std::move(*this);
 }
 
+Samples Samples::all() && {
+  group_ = 0;
+  return std::move(*this);
+}
+
 Samples Samples::with(const Attributes& attributes) && {
   for (Sample& sample : group()) {
     for (const auto& [name, value] : attributes) sample.attributes.set(name, value);
@@ -66,7 +71,7 @@ std::string to_string(const Sample& sample) {
   return out;
 }
 
-Samples unary_samples() {
+Samples moderate_samples() {
   return samples()
       .shapes({{2, 3, 5}})
       .shapes({{}})
@@ -75,12 +80,12 @@ Samples unary_samples() {
       .shapes({{33}})
       .shapes({{2, 1, 3, 7}})
       .shapes({{11}})
-      .pattern(Pattern::large)
-      .shapes({{11}})
       .pattern(Pattern::tiny)
       .shapes({{13}})
       .pattern(Pattern::special);
 }
+
+Samples unary_samples() { return moderate_samples().shapes({{11}}).pattern(Pattern::large); }
 
 Samples broadcasting_samples() {
   return samples()

@@ -186,7 +186,8 @@ struct Sample {
   Attributes attributes;
   Pattern pattern = Pattern::generic;
   std::vector<std::pair<int, std::vector<double>>> values;  // argument and its values, where they are given
-  std::string throws;  // not empty: the call must throw an error that contains this
+  std::vector<std::pair<int, DType>> dtypes;  // argument and its element type, where it is not the usual one
+  std::string throws;                         // not empty: the call must throw an error that contains this
 };
 
 // Names a sample by what differs in it: "[2, 7, 5, 3] [4, 2, 3, 5] stride=(2, 3)".
@@ -207,6 +208,8 @@ class Samples {
   Samples grid(const std::vector<GridAxis>& axes) &&;  // every combination
   Samples pattern(Pattern pattern) &&;
   Samples values(int argument, std::vector<double> values) &&;  // row-major
+  // An integer type, or f64 for an argument that is then floating and tested in f64 and f32.
+  Samples dtype(int argument, DType dtype) &&;
   Samples throws(std::vector<Shape> shapes,
                  std::string text) &&;  // a group of its own, which with() may refine
   Samples throws(std::string text) &&;  // this group

@@ -84,14 +84,23 @@ std::vector<double> integer_values(const OpInfo& info, const Argument& argument,
   return values;
 }
 
+DType element_type(const Argument& argument, const Sample& sample, int i, DType floating) {
+  DType usual = argument.dtype;
+  if (argument.role == Role::index && is_floating(usual)) usual = DType::i64;
+  for (const auto& [which, given] : sample.dtypes) {
+    if (which == i) usual = given;
+  }
+  return is_floating(usual) ? floating : usual;
+}
+
 }  // namespace
 
 std::vector<Tensor> sample_inputs(const OpInfo& info, const Sample& sample, std::uint64_t seed, DType dtype) {
   std::vector<Tensor> inputs;
   for (std::size_t i = 0; i < sample.shapes.size(); ++i) {
     const Argument& argument = info.arguments[std::min(i, info.arguments.size() - 1)];
-    const bool floating = is_floating(argument.dtype) && argument.role != Role::index;
-    const DType element = floating ? dtype : argument.dtype == DType::f64 ? DType::i64 : argument.dtype;
+    const DType element = element_type(argument, sample, static_cast<int>(i), dtype);
+    const bool floating = is_floating(element);
     const std::int64_t count = sample.shapes[i].elements();
     Random random(seed, i);
     std::vector<double> values;

@@ -51,6 +51,11 @@ Samples Samples::values(int argument, std::vector<double> values) && {
   return std::move(*this);
 }
 
+Samples Samples::dtype(int argument, DType dtype) && {
+  for (Sample& sample : group()) sample.dtypes.emplace_back(argument, dtype);
+  return std::move(*this);
+}
+
 Samples Samples::throws(std::string text) && {
   for (Sample& sample : group()) sample.throws = text;
   return std::move(*this);
@@ -64,7 +69,12 @@ std::string to_string(const Sample& sample) {
   constexpr std::string_view patterns[] = {"",         "ties",  "zeros", "all equal",
                                            "negative", "large", "tiny",  "special"};
   std::string out;
-  for (const Shape& shape : sample.shapes) out += (out.empty() ? "" : " ") + to_string(shape);
+  for (int i = 0; const Shape& shape : sample.shapes) {
+    out += out.empty() ? "" : " ";
+    for (const auto& [argument, dtype] : sample.dtypes) out += argument == i ? name(dtype) : "";
+    out += to_string(shape);
+    ++i;
+  }
   if (!sample.attributes.empty()) out += " " + to_string(sample.attributes);
   if (sample.pattern != Pattern::generic)
     out += fmt::format(" {}", patterns[static_cast<std::size_t>(sample.pattern)]);

@@ -2,6 +2,7 @@
 // the samples on which it is tested. An op without reference or samples does not compile.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <limits>
 #include <span>
@@ -64,25 +65,20 @@ class Array {
   const T& operator[](std::int64_t i) const { return values_[static_cast<std::size_t>(i)]; }
   template <class... I>
   T& operator()(I... index) {
-    return values_[offset({static_cast<std::int64_t>(index)...})];
+    return values_[offset(std::array{static_cast<std::int64_t>(index)...})];
   }
   template <class... I>
   const T& operator()(I... index) const {
-    return values_[offset({static_cast<std::int64_t>(index)...})];
+    return values_[offset(std::array{static_cast<std::int64_t>(index)...})];
   }
   T& at(const Ints& index) { return values_[offset({index.begin(), index.end()})]; }
   const T& at(const Ints& index) const { return values_[offset({index.begin(), index.end()})]; }
 
  private:
-  struct Index {
-    const std::int64_t *first, *last;
-    Index(std::initializer_list<std::int64_t> list) : first(list.begin()), last(list.end()) {}
-    Index(const std::int64_t* first, const std::int64_t* last) : first(first), last(last) {}
-  };
-  std::size_t offset(const Index& index) const {
+  std::size_t offset(std::span<const std::int64_t> index) const {
     std::int64_t position = 0;
     const std::int64_t* extent = shape_.begin();
-    for (const std::int64_t* i = index.first; i != index.last; ++i) position = position * *extent++ + *i;
+    for (const std::int64_t i : index) position = position * *extent++ + i;
     return static_cast<std::size_t>(position);
   }
   Shape shape_;

@@ -15,24 +15,31 @@ const OpInfo& where_info();
 
 namespace {
 
-// One row: an operand whose step is 0 is one number.
-template <int a_step, int b_step, class T>
-WEFT_VECTOR_LOOP void choose_loop(const bool* c, const T* a, const T* b, T* __restrict y,
-                                  std::int64_t count) {
+// One number in the place of a row.
+template <class T>
+struct Repeated {
+  T value;
+  T operator[](std::int64_t) const { return value; }
+};
+
+// The condition is read as bytes: g++ 12 does not vectorise a choice by bool.
+template <class A, class B, class T>
+WEFT_VECTOR_LOOP void choose_loop(const std::uint8_t* c, A a, B b, T* __restrict y, std::int64_t count) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = c[i] ? a[i * a_step] : b[i * b_step];
+  for (std::int64_t i = 0; i < count; ++i) y[i] = c[i] != 0 ? a[i] : b[i];
 }
 
 template <class T>
-void choose(const bool* c, const T* a, bool a_fixed, const T* b, bool b_fixed, T* y, std::int64_t count) {
+void choose(const std::uint8_t* c, const T* a, bool a_fixed, const T* b, bool b_fixed, T* y,
+            std::int64_t count) {
   if (a_fixed && b_fixed)
-    choose_loop<0, 0>(c, a, b, y, count);
+    choose_loop(c, Repeated<T>{*a}, Repeated<T>{*b}, y, count);
   else if (a_fixed)
-    choose_loop<0, 1>(c, a, b, y, count);
+    choose_loop(c, Repeated<T>{*a}, b, y, count);
   else if (b_fixed)
-    choose_loop<1, 0>(c, a, b, y, count);
+    choose_loop(c, a, Repeated<T>{*b}, y, count);
   else
-    choose_loop<1, 1>(c, a, b, y, count);
+    choose_loop(c, a, b, y, count);
 }
 
 template <class T>
@@ -51,14 +58,14 @@ void choose_broadcast(const Tensor& condition, const Tensor& a, const Tensor& b,
   const int last = shape.rank() - 1;
   const std::int64_t length = shape[-1];
   const bool c_fixed = all[0][last] == 0, a_fixed = all[1][last] == 0, b_fixed = all[2][last] == 0;
-  const bool* c = condition.values<bool>().data();
+  const auto* c = static_cast<const std::uint8_t*>(condition.data());
   const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();
   T* to = y.mutable_values<T>().data();
   detail::for_each_row(shape, all, [&](const std::array<std::int64_t, 3>& at, std::int64_t k) {
     const auto [i, j, l] = at;
     if (!c_fixed)
       choose(c + i, from_a + j, a_fixed, from_b + l, b_fixed, to + k, length);
-    else if (c[i])
+    else if (c[i] != 0)
       repeat(from_a + j, a_fixed, to + k, length);
     else
       repeat(from_b + l, b_fixed, to + k, length);
@@ -75,7 +82,7 @@ Tensor choose(const Tensor& condition, const Tensor& a, const Tensor& b) {
       choose_broadcast<T>(condition, a, b, y);
       return;
     }
-    const bool* c = condition.values<bool>().data();
+    const auto* c = static_cast<const std::uint8_t*>(condition.data());
     const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();
     T* to = y.mutable_values<T>().data();
     parallel_for(y.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "weft/data.hpp"
+#include "weft/diagram.hpp"
 #include "weft/dtype.hpp"
 #include "weft/error.hpp"
 #include "weft/format.hpp"

@@ -48,7 +48,7 @@ StridedView view_of_slice(const Shape& shape, const SliceOptions& resolved) {
   StridedView view{Shape(resolved.size), shape.strides()};
   for (int axis = 0; axis < shape.rank(); ++axis) {
     view.offset += resolved.begin[axis] * view.strides[axis];
-    view.strides[axis] *= resolved.step[axis];
+    if (resolved.size[axis] > 1) view.strides[axis] *= resolved.step[axis];
   }
   return view;
 }

@@ -14,7 +14,10 @@ namespace {
 
 struct DivideBy {
   double divisor;
-  template <class T> T operator()(T x) const { return x / static_cast<T>(divisor); }
+  template <class T>
+  T operator()(T x) const {
+    return x / static_cast<T>(divisor);
+  }
 };
 
 double reduced_elements(const Shape& shape, const Ints& axes) {

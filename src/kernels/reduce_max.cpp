@@ -12,11 +12,13 @@ namespace {
 constexpr std::int64_t reduction_grain = 16384;  // elements read
 
 // Of NaNs, the first one found stays.
-template <class T> bool exceeds(T value, T largest) {
+template <class T>
+bool exceeds(T value, T largest) {
   return value > largest || (value != value && largest == largest);
 }
 
-template <class T> std::int64_t first_largest(const T* row, std::int64_t count) {
+template <class T>
+std::int64_t first_largest(const T* row, std::int64_t count) {
   std::int64_t winner = 0;
   T largest = row[0];
   for (std::int64_t i = 1; i < count; ++i) {

@@ -82,7 +82,8 @@ void copy_tile(const T* from, T* to, std::int64_t rows, const Loop& row, const L
   }
 }
 
-template <class T> void copy_nest(const T* from, T* to, const Nest& nest) {
+template <class T>
+void copy_nest(const T* from, T* to, const Nest& nest) {
   std::int64_t rows = nest.row.extent;
   for (int axis = 0; axis < nest.outer_count; ++axis)
     rows *= nest.outer[static_cast<std::size_t>(axis)].extent;

@@ -90,16 +90,16 @@ Rule pool_backward(PoolDefect defect) {
       if (o.kind == PoolKind::average) {
         const double share = o.include_padding ? static_cast<double>(o.window.h * o.window.w)
                                                : static_cast<double>(taps.size());
-        for (const auto [h, w] : taps) add_pixel(ga, at[0], h, w, at[3], g.at(at) / share);
+        for (const auto& [h, w] : taps) add_pixel(ga, at[0], h, w, at[3], g.at(at) / share);
         return;
       }
       double best = -INFINITY;
-      for (const auto [h, w] : taps) best = std::max(best, pixel(x, at[0], h, w, at[3]));
-      for (const auto [h, w] : taps) {
+      for (const auto& [h, w] : taps) best = std::max(best, pixel(x, at[0], h, w, at[3]));
+      for (const auto& [h, w] : taps) {
         if (pixel(x, at[0], h, w, at[3]) == best) winners.emplace_back(h, w);
       }
       if (defect != PoolDefect::all_ties && winners.size() > 1) winners.resize(1);
-      for (const auto [h, w] : winners) add_pixel(ga, at[0], h, w, at[3], g.at(at));
+      for (const auto& [h, w] : winners) add_pixel(ga, at[0], h, w, at[3], g.at(at));
     });
     gx.set(0, ga);
   };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <weft/data.hpp>
+#include <weft/ops.hpp>
 
 #include "hand_signs.hpp"
 #include "picture.hpp"

@@ -12,10 +12,11 @@ constexpr double safety = 4;  // K: how many error bars a value has to keep away
 }
 
 Estimate central_difference(const std::function<double(double)>& g, double h, double noise) {
-  const double coarse = (g(h) - g(-h)) / (2 * h);
-  const double fine = (g(h / 2) - g(-h / 2)) / h;
-  const double value = (4 * fine - coarse) / 3;
-  return {value, std::fabs(value - fine) + 3 * noise / h};
+  const auto difference = [&](double step) { return (g(step) - g(-step)) / (2 * step); };
+  const double d0 = difference(h), d1 = difference(h / 2), d2 = difference(h / 4);
+  const double coarse = (4 * d1 - d0) / 3, fine = (4 * d2 - d1) / 3;
+  const double value = (16 * fine - coarse) / 15;
+  return {value, std::max(std::fabs(value - fine), std::fabs(value - coarse) / 16) + 8 * noise / h};
 }
 
 Estimate affine_difference(const std::function<double(double)>& g, double noise) {

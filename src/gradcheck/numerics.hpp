@@ -16,9 +16,10 @@ struct Estimate {
   double error = 0;  // absolute
 };
 
-// The derivative of g at 0 from g(+-h) and g(+-h/2), extrapolated (Richardson). Its error bar is what the
-// extrapolation changed, plus what the absolute noise of g contributes.
-//   D(h) = (g(h) - g(-h)) / 2h,   A = (4 D(h/2) - D(h)) / 3,   E = |A - D(h/2)| + 3 noise / h
+// The derivative of g at 0 from g(+-h), g(+-h/2) and g(+-h/4), extrapolated twice (Richardson). Its error bar
+// is what the last extrapolation changed, plus what the absolute noise of g contributes.
+//   D(h) = (g(h) - g(-h)) / 2h,   A(h) = (4 D(h/2) - D(h)) / 3,   B = (16 A(h/2) - A(h)) / 15
+//   E = max(|B - A(h/2)|, |B - A(h)| / 16) + 8 noise / h
 Estimate central_difference(const std::function<double(double)>& g, double h, double noise);
 
 // The same for a g that is affine: one step of 1, no truncation.

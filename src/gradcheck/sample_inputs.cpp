@@ -40,7 +40,7 @@ double patterned(Pattern pattern, double generic, std::int64_t i, std::int64_t c
     case Pattern::all_equal:
       return 0.75;
     case Pattern::negative:
-      return -std::fabs(generic);
+      return generic - 8;
     case Pattern::large:
       return large[random.below(4)];
     case Pattern::tiny:

@@ -15,39 +15,40 @@ std::string to_string(const Var& var);              // its value, and where it s
 std::string to_string(const Parameter& parameter);  // "conv1/w f32[4, 4, 3, 8]"
 }  // namespace weft
 
-template <>
-struct fmt::formatter<weft::DType> : fmt::formatter<std::string_view> {
-  template <class Context>
-  auto format(weft::DType dtype, Context& context) const {
-    return fmt::formatter<std::string_view>::format(weft::name(dtype), context);
+namespace weft::detail {
+
+// Writes text as it is; "{}" takes no specification.
+struct TextFormatter {
+  constexpr auto parse(fmt::format_parse_context& context) { return context.begin(); }
+  template <class T, class Context>
+  auto format(const T& value, Context& context) const {
+    if constexpr (std::is_same_v<T, DType>) {
+      return fmt::format_to(context.out(), "{}", name(value));
+    } else {
+      return fmt::format_to(context.out(), "{}", to_string(value));
+    }
   }
 };
 
-namespace weft::detail {
-template <class T>
-struct TextFormatter : fmt::formatter<std::string_view> {
-  template <class Context>
-  auto format(const T& value, Context& context) const {
-    return fmt::formatter<std::string_view>::format(to_string(value), context);
-  }
-};
 }  // namespace weft::detail
 
 template <>
-struct fmt::formatter<weft::Shape> : weft::detail::TextFormatter<weft::Shape> {};
+struct fmt::formatter<weft::DType> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::Ints> : weft::detail::TextFormatter<weft::Ints> {};
+struct fmt::formatter<weft::Shape> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::TensorType> : weft::detail::TextFormatter<weft::TensorType> {};
+struct fmt::formatter<weft::Ints> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::Tensor> : weft::detail::TextFormatter<weft::Tensor> {};
+struct fmt::formatter<weft::TensorType> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::AttributeValue> : weft::detail::TextFormatter<weft::AttributeValue> {};
+struct fmt::formatter<weft::Tensor> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::Attributes> : weft::detail::TextFormatter<weft::Attributes> {};
+struct fmt::formatter<weft::AttributeValue> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::SourceLocation> : weft::detail::TextFormatter<weft::SourceLocation> {};
+struct fmt::formatter<weft::Attributes> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::Var> : weft::detail::TextFormatter<weft::Var> {};
+struct fmt::formatter<weft::SourceLocation> : weft::detail::TextFormatter {};
 template <>
-struct fmt::formatter<weft::Parameter> : weft::detail::TextFormatter<weft::Parameter> {};
+struct fmt::formatter<weft::Var> : weft::detail::TextFormatter {};
+template <>
+struct fmt::formatter<weft::Parameter> : weft::detail::TextFormatter {};

@@ -44,18 +44,18 @@ BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexS
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers, NodeId, VertexBytes>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers, EdgeId, EdgeSlot>));
 
-// 0 x, 1 w; 2 relu(x), 3 doubled = 2 + 2 (two edges), 4 wide = w + 3 (broadcast), 5 sum(4), and 6 relu(w),
+// 0 x, 1 w; 2 relu(x), 3 squared = 2 * 2 (two edges), 4 wide = w + 3 (broadcast), 5 sum(4), and 6 relu(w),
 // unused.
 struct Example {
   Graph g;
   Var x = g.input(Tensor::zeros({4, 1}), "x");
   Var w = g.use(Parameter("net/w", Tensor::zeros({3})));
-  Var positive = relu(x), doubled, wide, loss, unused;
+  Var positive = relu(x), squared, wide, loss, unused;
 
   Example() {
     auto scope = g.scope("net");
-    doubled = add(positive, positive);
-    wide = add(w, doubled);
+    squared = positive * positive;
+    wide = add(w, squared);
     loss = sum(wide);
     unused = relu(w);
   }
@@ -84,16 +84,16 @@ TEST_CASE("a graph is read through Boost.Graph with parallel edges for an operan
   const Graph& g = e.g;
   REQUIRE(num_vertices(g) == 7);
   REQUIRE(num_edges(g) == 7);
-  const NodeId doubled = e.doubled.id();
-  const auto [first, last] = out_edges(doubled, g);
+  const NodeId squared = e.squared.id();
+  const auto [first, last] = out_edges(squared, g);
   REQUIRE(std::vector<EdgeId>(first, last) == std::vector<EdgeId>{{1}, {2}});
-  CHECK(source(*first, g) == doubled);
+  CHECK(source(*first, g) == squared);
   CHECK(target(*first, g) == e.positive.id());
-  CHECK(out_degree(doubled, g) == 2);
-  const auto [input, end] = adjacent_vertices(doubled, g);
+  CHECK(out_degree(squared, g) == 2);
+  const auto [input, end] = adjacent_vertices(squared, g);
   CHECK(std::vector<NodeId>(input, end) == std::vector<NodeId>(2, e.positive.id()));
-  CHECK(edge(doubled, e.positive.id(), g) == std::pair(EdgeId{1}, true));
-  CHECK_FALSE(edge(doubled, e.x.id(), g).second);
+  CHECK(edge(squared, e.positive.id(), g) == std::pair(EdgeId{1}, true));
+  CHECK_FALSE(edge(squared, e.x.id(), g).second);
 }
 
 TEST_CASE("consumers() adds the in-edges of every node", "[boost]") {
@@ -108,7 +108,7 @@ TEST_CASE("consumers() adds the in-edges of every node", "[boost]") {
   CHECK(of(e.w) == std::vector<EdgeId>{{3}, {6}});
   CHECK(of(e.loss).empty());
   CHECK(in_degree(e.w.id(), view) == 2);
-  CHECK(degree(e.doubled.id(), view) == 3);
+  CHECK(degree(e.squared.id(), view) == 3);
   const Graph nothing;
   CHECK(num_vertices(consumers(nothing)) == 0);
 }
@@ -203,7 +203,7 @@ TEST_CASE("every path from the loss to a node passes through its dominators", "[
   Graph g;
   const Var x = g.input(Tensor::zeros({2}), "x");
   const Var y = relu(x);
-  const Var loss = sum(add(relu(y), add(y, y)));  // 2 and 3 are the sides of a diamond from 1 to 4
+  const Var loss = sum(relu(y) + y * y);  // 2 and 3 are the sides of a diamond from 1 to 4
   const Consumers view = consumers(g);
   std::vector<NodeId> dominator(g.node_count(), boost::graph_traits<Graph>::null_vertex());
   boost::lengauer_tarjan_dominator_tree(

@@ -166,7 +166,7 @@ DiagramReport save_diagram(const Graph& g, const fs::path& file, const DiagramOp
 std::string to_string(Degradation degradation) {
   switch (degradation) {
     case Degradation::straight_edges:
-      return "edges are straight, because the graph is large";
+      return "edges are straight, because the graph is too large or too tangled for curves";
     case Degradation::no_clusters:
       return "scopes are not drawn, because the layout with them took too long";
     case Degradation::no_layout:

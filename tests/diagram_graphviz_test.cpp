@@ -1,0 +1,322 @@
+// Diagrams and Graphviz: the DOT read back by libcgraph, pictures, and a layout program that misbehaves.
+#include <graphviz/cgraph.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <boost/property_tree/ptree.hpp>
+#include <boost/property_tree/xml_parser.hpp>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <sstream>
+#include <tuple>
+
+#include "temporary_folder.hpp"
+#include "weft/weft.hpp"
+
+using namespace weft;
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+namespace {
+
+// What stands between the quotes of a weft_* attribute, with the escaping undone.
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 1 == text.size())
+      out += text[i];
+    else
+      out += text[++i] == 'n' ? '\n' : text[i];
+  }
+  return out;
+}
+
+std::string graphviz_messages;
+int collect(char* text) {
+  graphviz_messages += text;
+  return 0;
+}
+
+// A record as libcgraph reads it back from its DOT.
+struct ReadBack {
+  explicit ReadBack(const Graph& g) {
+    std::ostringstream out;
+    write_dot(g, out);
+    graphviz_messages.clear();
+    agseterrf(collect);
+    read.reset(agmemread(out.str().c_str()));
+    REQUIRE(graphviz_messages.empty());
+    REQUIRE(read);
+  }
+  int clusters(Agraph_t* in) const {
+    int count = 0;
+    for (Agraph_t* sub = agfstsubg(in); sub; sub = agnxtsubg(sub)) count += 1 + clusters(sub);
+    return count;
+  }
+  Agnode_t* node(NodeId n) const { return agnode(read.get(), ("n" + std::to_string(n)).data(), 0); }
+  static std::string attribute(void* object, const char* name) {
+    const char* value = agget(object, const_cast<char*>(name));
+    return value ? unescaped(value) : "";
+  }
+  struct Close {
+    void operator()(Agraph_t* graph) const { agclose(graph); }
+  };
+  std::unique_ptr<Agraph_t, Close> read;
+};
+
+// Consumer, input and operand number of every edge.
+using Edges = std::multiset<std::tuple<std::string, std::string, std::string>>;
+
+void check_round_trip(const Graph& g, int clusters) {
+  const ReadBack back(g);
+  REQUIRE(agnnodes(back.read.get()) == static_cast<int>(g.node_count()));
+  CHECK(back.clusters(back.read.get()) == clusters);
+  Edges recorded, found;
+  for (NodeId n = 0; n < g.node_count(); ++n) {
+    Agnode_t* node = back.node(n);
+    REQUIRE(node);
+    REQUIRE(ReadBack::attribute(node, "weft_op") == (g.op(n) ? g.op(n)->info().name : ""));
+    REQUIRE(ReadBack::attribute(node, "weft_attr") == (g.op(n) ? to_string(g.op(n)->attributes()) : ""));
+    REQUIRE(ReadBack::attribute(node, "weft_type") == to_string(g.type(n)));
+    int slot = 0;
+    for (const NodeId input : g.inputs(n)) {
+      recorded.emplace("n" + std::to_string(n), "n" + std::to_string(input), std::to_string(slot++));
+    }
+    for (Agedge_t* e = agfstin(back.read.get(), node); e; e = agnxtin(back.read.get(), e)) {
+      found.emplace(agnameof(node), agnameof(agtail(e)), ReadBack::attribute(e, "weft_slot"));
+    }
+  }
+  CHECK(recorded == found);
+}
+
+void record_random(Graph& g, unsigned seed) {
+  std::mt19937 random(seed);
+  const auto below = [&](std::size_t bound) { return random() % bound; };
+  std::vector<Parameter> parameters;
+  for (int i = 0; i < 3; ++i) parameters.emplace_back("p" + std::to_string(i), Tensor::zeros({2}));
+  std::vector<Var> nodes{g.input(Tensor::zeros({2}), "x")};
+  const auto pick = [&] { return nodes[below(nodes.size())]; };
+  for (int block = 0; block < 8; ++block) {
+    const Scope outer = g.scope("block");
+    const Scope inner = g.scope(block % 2 == 0 ? "a" : "b");
+    for (std::size_t i = 0; i < 1 + below(12); ++i) {
+      const Var a = pick(), b = below(4) == 0 ? a : below(4) == 0 ? g.use(parameters[below(3)]) : pick();
+      nodes.push_back(below(3) == 0 ? relu(a) : below(2) == 0 ? add(a, b) : multiply(b, a));
+    }
+  }
+  sum(nodes.back());
+}
+
+// In one scope, with parallel edges only.
+void record_chain(Graph& g, int ops) {
+  const Scope scope = g.scope("net");
+  Var x = g.input(Tensor::zeros({2}), "x");
+  for (int i = 0; i < ops; ++i) x = multiply(x, x);
+  sum(x);
+}
+
+// Sets an environment variable while it lives.
+class WithLayout {
+ public:
+  explicit WithLayout(const fs::path& program) { ::setenv("WEFT_LAYOUT", program.c_str(), 1); }
+  WithLayout(const WithLayout&) = delete;
+  ~WithLayout() { ::unsetenv("WEFT_LAYOUT"); }
+};
+
+fs::path write_script(const TemporaryFolder& folder, const std::string& commands) {
+  const fs::path script = folder / "layout.sh";
+  write_text(script, "#!/bin/sh\n" + commands + "\n");
+  fs::permissions(script, fs::perms::owner_all);
+  return script;
+}
+
+bool is_well_formed(const fs::path& xml) {
+  boost::property_tree::ptree tree;
+  std::ifstream in(xml);
+  try {
+    boost::property_tree::read_xml(in, tree);
+  } catch (const boost::property_tree::xml_parser_error&) {
+    return false;
+  }
+  const std::string text = text_of(xml);
+  return std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 && c != '\n'; });
+}
+
+}  // namespace
+
+TEST_CASE("DOT read by libcgraph is the record: nodes, edges with slots, clusters, attributes", "[diagram]") {
+  const unsigned seed = GENERATE(range(0u, 20u));
+  Graph g;
+  record_random(g, seed);
+  check_round_trip(g, 16);
+}
+
+TEST_CASE("an empty graph and x * x survive libcgraph", "[diagram]") {
+  const Graph nothing;
+  check_round_trip(nothing, 0);
+  Graph square;
+  const Var x = square.input(Tensor::zeros({2}), "x");
+  multiply(x, x);
+  check_round_trip(square, 0);
+}
+
+TEST_CASE("no name breaks DOT or SVG, and none is changed but by what is not text", "[diagram]") {
+  using Strings = std::pair<std::string, std::string>;  // given, read back
+  const auto [name, expected] = GENERATE(values<Strings>({
+      {"\"quoted\"", "\"quoted\""},
+      {"ends in \\", "ends in \\"},
+      {"\\\\\\", "\\\\\\"},
+      {"\\N \\G \\n \\l", "\\N \\G \\n \\l"},
+      {"&lt;b&gt; & &amp;", "&lt;b&gt; & &amp;"},
+      {"node", "node"},
+      {"strict digraph subgraph edge", "strict digraph subgraph edge"},
+      {"<b>html</b>", "<b>html</b>"},
+      {"]]> --> </script> <!--", "]]> --> </script> <!--"},
+      {"a;b [shape=box] {}|->", "a;b [shape=box] {}|->"},
+      {"two\nlines", "two\nlines"},
+      {std::string("nul\0 bell\a del\x7f tab\t", 21), "nul bell del tab"},
+      {"broken \xff\xc3 \xed\xa0\x80 \xf5", "broken \uFFFD\uFFFD \uFFFD\uFFFD\uFFFD \uFFFD"},
+      {"\xc0\xaf overlong", "\uFFFD\uFFFD overlong"},
+      {"not a character \uFFFE", "not a character \uFFFD"},
+      {"\u202E right to left \u2066", " right to left "},
+      {"\u65e5\u672c\u8a9e \u00e9 \U0001F600", "\u65e5\u672c\u8a9e \u00e9 \U0001F600"},
+      {"#", "#"},
+      {"// comment /* */", "// comment /* */"},
+      {"javascript:alert(1)", "javascript:alert(1)"},
+  }));
+  const TemporaryFolder folder;
+  Graph g;
+  {
+    const Scope scope = g.scope(name);
+    const Var x = g.input(Tensor::zeros({2}), name);
+    sum(add(x, g.use(Parameter(name, Tensor::zeros({2})))));
+  }
+  check_round_trip(g, 1);
+  const ReadBack back(g);
+  CHECK(ReadBack::attribute(back.node(0), "weft_name") == expected);
+  CHECK(ReadBack::attribute(back.node(1), "weft_name") == expected);
+  CHECK(ReadBack::attribute(agfstsubg(back.read.get()), "weft_scope") == expected);
+
+  const DiagramReport report = save_diagram(g, folder / "names.svg", {.title = name});
+  CHECK(report.degraded.empty());
+  CHECK(is_well_formed(folder / "names.svg"));
+}
+
+TEST_CASE("a name of a megabyte is cut and drawn", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  const Scope scope = g.scope(std::string(1'000'000, '\\'));
+  g.input(Tensor::zeros({2}), std::string(1'000'000, '"'));
+  check_round_trip(g, 1);
+  const DiagramReport report = save_diagram(g, folder / "long.svg");
+  CHECK(report.degraded == std::vector{Degradation::text_cut});
+  CHECK(is_well_formed(folder / "long.svg"));
+}
+
+TEST_CASE("an SVG holds every node, edge and scope by its id and is well-formed XML", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  record_chain(g, 12);
+  const DiagramReport report = save_diagram(g, folder / "model.svg");
+  INFO(to_text(report));
+  CHECK(report.degraded.empty());
+  CHECK(report.files == std::vector<fs::path>{folder / "model.svg"});
+  CHECK(report.visible == g.node_count());
+  REQUIRE(is_well_formed(folder / "model.svg"));
+  const std::string svg = text_of(folder / "model.svg");
+  for (NodeId n = 0; n < g.node_count(); ++n)
+    REQUIRE(svg.find("id=\"n" + std::to_string(n) + "\"") != std::string::npos);
+  for (std::uint32_t e = 0; e < g.edge_count(); ++e) {
+    REQUIRE(svg.find("id=\"e" + std::to_string(e) + "\"") != std::string::npos);
+  }
+  REQUIRE(svg.find("id=\"s1\"") != std::string::npos);
+  CHECK(folder.names() == std::vector<std::string>{"model.svg"});
+}
+
+TEST_CASE("PNG and PDF are written too", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  record_chain(g, 3);
+  CHECK(save_diagram(g, folder / "model.png", {.strict = true}).degraded.empty());
+  CHECK_THAT(text_of(folder / "model.png"), Catch::StartsWith("\x89PNG"));
+  CHECK(save_diagram(g, folder / "model.pdf", {.strict = true}).degraded.empty());
+  CHECK_THAT(text_of(folder / "model.pdf"), Catch::StartsWith("%PDF"));
+}
+
+TEST_CASE("a PNG that would be too large is drawn at a lower resolution", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  record_chain(g, 150);
+  const DiagramReport report = save_diagram(g, folder / "long.png");
+  CHECK(report.degraded == std::vector{Degradation::small_raster});
+}
+
+TEST_CASE("without a layout program the record is written as DOT, and the report says so", "[diagram]") {
+  const TemporaryFolder folder;
+  const WithLayout missing("/nonexistent");
+  Graph g;
+  record_chain(g, 3);
+  const DiagramReport report = save_diagram(g, folder / "model.svg");
+  CHECK(report.degraded == std::vector{Degradation::no_layout});
+  CHECK(report.files == std::vector<fs::path>{folder / "model.dot"});
+  CHECK_FALSE(fs::exists(folder / "model.svg"));
+  CHECK_THAT(text_of(folder / "model.dot"), Catch::StartsWith("digraph weft {"));
+  CHECK_THAT(to_text(report), Catch::Contains("weft-layout was not found"));
+  CHECK_THROWS_WITH(save_diagram(g, folder / "model.svg", {.strict = true}),
+                    Catch::Contains("cannot start /nonexistent"));
+  CHECK(save_diagram(g, folder / "model.dot").degraded.empty());
+}
+
+TEST_CASE("a layout program that hangs is killed with its children when the budget is spent", "[diagram]") {
+  const TemporaryFolder folder;
+  const fs::path children = folder / "children";
+  const WithLayout hangs(write_script(folder, "sleep 60 & echo $! >>" + children.string() + "\nsleep 60"));
+  Graph g;
+  record_chain(g, 3);
+  const auto start = std::chrono::steady_clock::now();
+  const DiagramReport report = save_diagram(g, folder / "model.svg", {.layout_budget = milliseconds(200)});
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
+  CHECK(report.degraded == std::vector{Degradation::timed_out});
+  CHECK(report.layout_time >= milliseconds(199));
+  CHECK(fs::exists(folder / "model.dot"));
+  std::ifstream in(children);
+  for (pid_t child = 0; in >> child;) {
+    const std::string state =
+        text_of("/proc/" + std::to_string(child) + "/stat");  // gone, or a zombie of init's
+    CHECK((state.empty() || state.find(") Z ") != std::string::npos));
+  }
+}
+
+TEST_CASE("a layout program that fails, is killed or writes half a picture leaves DOT", "[diagram]") {
+  const auto [commands, message] = GENERATE(table<std::string, std::string>({
+      {"echo no fonts here >&2; exit 1", "no fonts here"},
+      {"kill -ABRT $$", "ended by signal 6"},
+      {"exit 0", "no complete picture"},
+      {"echo '<svg><g>' >$3; exit 0", "no complete picture"},
+      {"echo '<svg></svg>' >$3; exit 9", "no complete picture"},
+  }));
+  const TemporaryFolder folder;
+  const WithLayout fails(write_script(folder, commands));
+  Graph g;
+  record_chain(g, 3);
+  const DiagramReport report = save_diagram(g, folder / "model.svg");
+  CHECK(report.degraded == std::vector{Degradation::failed});
+  CHECK(report.files == std::vector<fs::path>{folder / "model.dot"});
+  CHECK_THROWS_WITH(save_diagram(g, folder / "model.svg", {.strict = true}), Catch::Contains(message));
+}
+
+TEST_CASE("a large graph is drawn with fewer demands, and the caption and the report name them",
+          "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  record_chain(g, 410);
+  const DiagramReport report =
+      save_diagram(g, folder / "long.svg", {.layout_budget = std::chrono::seconds(60)});
+  CHECK(report.degraded == std::vector{Degradation::straight_edges});
+  CHECK_THAT(text_of(folder / "long.svg"), Catch::Contains("simplified: straight edges"));
+}

@@ -1,0 +1,250 @@
+// The DOT text of a record and save_diagram, without Graphviz.
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "temporary_folder.hpp"
+#include "weft/weft.hpp"
+
+using namespace weft;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string dot_of(const Graph& g, const DiagramOptions& options = {}) {
+  std::ostringstream out;
+  write_dot(g, out, options);
+  return out.str();
+}
+
+// Equal to tests/golden/NAME, which was looked at as a picture. WEFT_UPDATE_GOLDEN=1 in the environment
+// rewrites it.
+void check_golden(const std::string& name, const std::string& text) {
+  const fs::path file = fs::path(WEFT_SOURCE_DIR) / "tests/golden" / name;
+  if (std::getenv("WEFT_UPDATE_GOLDEN")) write_text(file, text);
+  CHECK(text == text_of(file));
+}
+
+SourceLocation line(int number) { return {"/home/user/project/src/model.cpp", number}; }
+
+std::size_t count(std::string_view text, std::string_view part) {
+  std::size_t found = 0;
+  for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size()))
+    ++found;
+  return found;
+}
+
+// The line that defines an item, such as "n3 [" or "n0 -> n1 [".
+std::string line_of(const std::string& dot, const std::string& item) {
+  const auto at = dot.find("  " + item);
+  if (at == std::string::npos) return {};
+  return dot.substr(at, dot.find('\n', at) - at);
+}
+
+// A small CNN with scopes, a shared parameter, an operand taken twice, a constant, and an op that nothing
+// needs.
+struct Cnn {
+  Parameter w1{"conv1/w", Tensor::zeros({4, 4, 3, 8})}, b1{"conv1/b", Tensor::zeros({8})};
+  Parameter w2{"head/w", Tensor::zeros({32, 6})}, b2{"head/b", Tensor::zeros({6})};
+  Parameter gain{"gain", Tensor::zeros({1})};
+
+  void record(Graph& g) const {
+    const Var x = g.input(Tensor::zeros({2, 8, 8, 3}), "x", line(14));
+    const Var labels = g.input(Tensor::zeros({2}, DType::i64), "labels", line(15));
+    const Var shared = g.use(gain, line(16));
+    Var h;
+    {
+      const Scope scope = g.scope("conv1");
+      const Var w = g.use(w1, line(17)), b = g.use(b1, line(18));
+      h = multiply(relu(conv2d(x, w, b, {.stride = {2, 2}, .padding = same}, line(19)), line(20)), shared,
+                   line(21));
+      h = pool2d(h, {.window = 2}, line(22));
+      const Scope inner = g.scope("square");
+      h = multiply(h, h, line(23));
+    }
+    Var logits;
+    {
+      const Scope scope = g.scope("head");
+      h = flatten(h, 1, line(25));
+      const Var w = g.use(w2, line(26)), b = g.use(b2, line(27));
+      logits = multiply(add(matmul(h, w, {}, line(28)), b, line(29)), shared, line(30));
+    }
+    argmax(logits, -1, line(31));
+    const Var tempered = add(scale(logits, 1.01, line(32)), Var(Tensor::scalar(0.5)), line(33));
+    softmax_crossentropy(tempered, labels, {}, line(34));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the DOT of a small CNN is what the golden file says", "[diagram]") {
+  const Cnn cnn;
+  Graph g;
+  cnn.record(g);
+  check_golden("cnn.dot", dot_of(g, {.title = "cnn", .source_root = "/home/user/project"}));
+}
+
+TEST_CASE("the same record gives the same bytes, in another graph, after clear() and in another locale",
+          "[diagram]") {
+  const Cnn cnn;
+  Graph g, other;
+  cnn.record(g);
+  const std::string dot = dot_of(g);
+  other.input(Tensor::zeros({1}));
+  other.clear();
+  cnn.record(other);
+  CHECK(dot_of(other) == dot);
+  const std::string before = std::setlocale(LC_ALL, nullptr);
+  for (const char* locale : {"C.UTF-8", "de_DE.UTF-8"}) std::setlocale(LC_ALL, locale);
+  CHECK(dot_of(other) == dot);
+  std::setlocale(LC_ALL, before.c_str());
+}
+
+TEST_CASE("a box shows the attributes that matter", "[diagram]") {
+  Graph g;
+  const Var x = g.input(Tensor::zeros({2, 9, 9, 4}), "x");
+  const Var w = g.input(Tensor::zeros({3, 3, 2, 4}), "w");
+  const Var a = g.input(Tensor::zeros({5, 4}), "a");
+  const auto label = [&](const Var& v) {
+    const std::string dot = dot_of(g), item = line_of(dot, "n" + std::to_string(v.id()) + " [");
+    const auto begin = item.find(" label=\"") + 8;
+    return item.substr(begin, item.find("\\n", begin) - begin);
+  };
+  CHECK(label(conv2d(x, w, {.groups = 2})) == "conv2d 3x3 groups 2");
+  CHECK(label(conv2d(x, w, {.stride = {2, 1}, .padding = 1, .dilation = 2, .groups = 2, .relu = true})) ==
+        "conv2d 3x3 /2x1 padding 1 dilation 2 groups 2 relu");
+  CHECK(label(matmul(a, a, {.transpose_b = true})) == "matmul transpose_b");
+  CHECK(label(scale(a, 1.01)) == "scale 1.01");
+  CHECK(label(pow(a, 3)) == "pow 3");
+  CHECK(label(sum(a, {.axes = {-1}, .keep_axes = true})) == "sum axes (-1) keep_axes");
+  CHECK(label(reshape(a, {20})) == "reshape (view)");
+  CHECK(label(pool2d(x, {.window = 8})) == "pool2d max 8x8 /8");
+  CHECK(
+      label(pool2d(x, {.window = {3, 2}, .stride = 1, .kind = PoolKind::average, .include_padding = true})) ==
+      "pool2d average 3x2 include_padding");
+  CHECK(label(flatten(x)) == "flatten (view)");
+  CHECK(label(transpose(a, {1, 0})) == "transpose permutation (1, 0)");
+  CHECK(label(pad(a, {.before = {1}})) == "pad before (1, 0) constant");
+  CHECK(label(sum(a)) == "sum");  // the last, since after a root others are unused
+}
+
+TEST_CASE("a parameter is drawn in the deepest scope that holds all of its consumers", "[diagram]") {
+  Graph g;
+  const Parameter p("p", Tensor::zeros({2})), q("q", Tensor::zeros({2}));
+  const Var outside = g.use(p), both = g.use(q);
+  Var h;
+  {
+    const Scope net = g.scope("net");
+    const Scope one = g.scope("one");
+    h = add(outside, both);
+  }
+  {
+    const Scope net = g.scope("net");
+    const Scope two = g.scope("two");
+    h = add(h, both);
+  }
+  const std::string dot = dot_of(g);
+  // By scope: the graph itself holds q, used in both entries of net; net/one holds p and its op.
+  CHECK(dot.find("n1 [") < dot.find("subgraph cluster_s1"));
+  CHECK(dot.find("n0 [") > dot.find("subgraph cluster_s2"));
+  CHECK(dot.find("n0 [") < dot.find("subgraph cluster_s3"));
+  CHECK_THAT(dot, Catch::Contains(R"(weft_scope="net (2)/two")") && Catch::Contains("label=\"net (2)\""));
+}
+
+TEST_CASE("the last differentiable scalar that nothing consumes is the root, others are marked as unused",
+          "[diagram]") {
+  Graph g;
+  const Var x = g.input(Tensor::zeros({3}), "x");
+  const Var loss = sum(x), forgotten = relu(x), index = argmax(x);
+  const Var lonely = g.input(Tensor::zeros({3}), "lonely");
+  const std::string dot = dot_of(g);
+  CHECK_THAT(line_of(dot, "n1 ["), Catch::Contains("peripheries=2"));
+  CHECK_THAT(line_of(dot, "n2 ["), Catch::Contains("dotted") && Catch::Contains("relu (unused)"));
+  CHECK_THAT(line_of(dot, "n3 ["), Catch::Contains("argmax axis 0 (unused)"));
+  CHECK_THAT(line_of(dot, "n4 ["), Catch::Contains("lonely (unused)"));
+
+  Graph open;  // without a scalar there is no root, and a result is not unused
+  relu(open.input(Tensor::zeros({3}), "x"));
+  CHECK(count(dot_of(open), "unused") == 0);
+  CHECK(count(dot_of(open), "peripheries") == 0);
+}
+
+TEST_CASE("an empty graph is a diagram with a caption", "[diagram]") {
+  const Graph g;
+  CHECK_THAT(dot_of(g, {.title = "nothing"}), Catch::Contains("label=\"nothing | 0 ops | 0 parameters\""));
+}
+
+TEST_CASE("a text that is too long is cut at a code point, and the report says so", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  std::string name;
+  for (int i = 0; i < 2000; ++i) name += "\u00e9&";
+  g.input(Tensor::zeros({1}), name);
+  const DiagramReport report = save_diagram(g, folder / "long.dot");
+  CHECK(report.degraded == std::vector{Degradation::text_cut});
+  const std::string dot = text_of(folder / "long.dot"), item = line_of(dot, "n0 [");
+  std::string shown;
+  for (int i = 0; i < 38; ++i) shown += "\u00e9&amp;";
+  CHECK_THAT(item, Catch::Contains("label=\"" + shown + "\u00e9...\\nf32[1]\""));
+  CHECK(item.size() < 2 * 4000 + 1000);
+}
+
+TEST_CASE("a chain of 100,000 ops is written in blocks and without recursion", "[diagram]") {
+  Graph g;
+  Var x = g.input(Tensor::zeros({1}), "x");
+  for (int i = 0; i < 100'000; ++i) x = relu(x);
+  const std::string dot = dot_of(g);
+  CHECK(count(dot, " weft_op=\"relu\"") == 100'000);
+  CHECK(count(dot, " weft_slot=0") == 100'000);
+  CHECK_THAT(dot, Catch::EndsWith("weft_slot=0];\n}\n"));
+}
+
+TEST_CASE("scopes nested 1,000 deep are drawn 255 deep", "[diagram]") {
+  Graph g;
+  std::vector<Scope> scopes;
+  const Var x = g.input(Tensor::zeros({1}), "x");
+  for (int i = 0; i < 1000; ++i) {
+    scopes.push_back(g.scope("s"));
+    relu(x);
+  }
+  while (!scopes.empty()) scopes.pop_back();
+  const std::string dot = dot_of(g);
+  CHECK(count(dot, "subgraph cluster_") == 255);
+  CHECK(count(dot, "weft_op=\"relu\"") == 1000);
+}
+
+TEST_CASE("an extension that is unknown is an error that lists the known ones", "[diagram]") {
+  const TemporaryFolder folder;
+  const Graph g;
+  CHECK_THROWS_WITH(save_diagram(g, folder / "model.jpg"),
+                    Catch::EndsWith("model.jpg: unknown extension '.jpg', known are .dot .svg .png .pdf"));
+  CHECK_THROWS_AS(save_diagram(g, folder / "model"), FileError);
+  CHECK(save_diagram(g, folder / "MODEL.DOT").files == std::vector<fs::path>{folder / "MODEL.DOT"});
+}
+
+TEST_CASE("a place that cannot be written is an error, and nothing is left behind", "[diagram]") {
+  const TemporaryFolder folder;
+  const Graph g;
+  CHECK_THROWS_WITH(
+      save_diagram(g, folder / "missing/model.dot"),
+      Catch::StartsWith("save_diagram: cannot write") && Catch::Contains("missing/model.dot: No such file"));
+  write_text(folder / "file", "a file, no folder");
+  CHECK_THROWS_AS(save_diagram(g, folder / "file/model.svg"), FileError);
+  fs::create_directory(folder / "model.dot");
+  CHECK_THROWS_AS(save_diagram(g, folder / "model.dot"), FileError);
+  CHECK(folder.names() == std::vector<std::string>{"file", "model.dot"});
+}
+
+TEST_CASE("a diagram replaces the file that was there", "[diagram]") {
+  const TemporaryFolder folder;
+  write_text(folder / "model.dot", "old");
+  Graph g;
+  relu(g.input(Tensor::zeros({1}), "x"));
+  const DiagramReport report = save_diagram(g, folder / "model.dot");
+  CHECK(report.files == std::vector<fs::path>{folder / "model.dot"});
+  CHECK(report.visible == 2);
+  CHECK(report.degraded.empty());
+  CHECK(text_of(folder / "model.dot") == dot_of(g, {.title = "model"}));
+  CHECK_THAT(to_text(report), Catch::Contains("model.dot") && Catch::Contains("2 nodes, 0 of them hidden"));
+}

@@ -36,7 +36,7 @@ const OpInfo& divide_info() {
   static const OpInfo info{
       .name = "divide",
       .group = OpGroup::elementwise,
-      .arguments = {{.name = "a", .linear = true}, {.name = "b", .domain = {.low = 1}}},
+      .arguments = {{.name = "a", .linear = true}, {.name = "b", .domain = Domain::positive()}},
       .call = [](std::span<const Var> x, const Attributes&) { return divide(x[0], x[1]); },
       .reference =
           []<class T>(const Inputs<T>& x, const Attributes&) {

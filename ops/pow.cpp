@@ -2,7 +2,8 @@
 //   y_i  = x_i^p
 //   gx_i = gy_i p x_i^(p - 1)                0 everywhere for p = 0, also at x_i = 0
 // As in IEEE 754, x^0 is 1 for every x, NaN included, and a negative number to a fractional power is NaN; but
-// x^0.5 is sqrt(x), NaN at -infinity. Keeps x, but for the exponents 0 and 1, whose gradients do not read it.
+// x^0.5 and x^-0.5 are sqrt(x) and 1 / sqrt(x), NaN at -infinity. Keeps x, but for the exponents 0 and 1,
+// whose gradients do not read it.
 #include "kernels/elementwise.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
@@ -62,8 +63,11 @@ const OpInfo& pow_info() {
           []<class T>(const Inputs<T>& x, const Attributes& a) {
             using std::pow, std::sqrt;
             const double exponent = a.find("exponent")->as<double>();
-            return map_reference(x[0],
-                                 [&](const T& v) { return exponent == 0.5 ? sqrt(v) : pow(v, exponent); });
+            return map_reference(x[0], [&](const T& v) {
+              if (exponent == 0.5) return sqrt(v);
+              if (exponent == -0.5) return T(1.0) / sqrt(v);
+              return pow(v, exponent);
+            });
           },
       .samples = unary_samples()
                      .all()

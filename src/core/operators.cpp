@@ -37,6 +37,7 @@ Var operator*(const Operand& a, const Operand& b) {
   throw_no_var('*', a);
 }
 
+// A number divides as its rounded reciprocal multiplies: the last bit may differ from a division's.
 Var operator/(const Operand& a, const Operand& b) {
   if (a.var() && b.var()) return divide(*a.var(), *b.var(), a.at());
   if (a.var()) return scale(*a.var(), 1 / b.number(), a.at());

@@ -18,7 +18,7 @@ double dot(const Tensor& a, const Tensor& b) {
 }
 
 // a + s b
-Tensor axpy(const Tensor& a, double s, const Tensor& b) { return (Var(a) + s * Var(b)).value(); }
+Tensor axpy(const Tensor& a, double s, const Tensor& b) { return (a + s * b).value(); }
 
 // Solves H d = -gradient by conjugate gradients; H v is the gradient of <gradient, v>, so H itself is never
 // formed.

@@ -63,15 +63,15 @@ History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64
          random_mini_batches(count, recipe.batch, static_cast<std::uint32_t>(seed * 1000 + epoch))) {
       g.clear();
       const Tensor images = augment(take_rows(train_x, rows), recipe.augmentation, random);
-      const Tensor labels = take_rows(data.train_y, rows);
+      const Var labels = g.input(take_rows(data.train_y, rows), "labels");
       const Var logits = recipe.model(g.input(images, "images"));
       const Var loss = softmax_crossentropy(logits, labels, {.label_smoothing = recipe.label_smoothing});
       g.backward(loss);
       optimizer.set_learning_rate(schedule(step++));
       optimizer.step();
       optimizer.zero_grad();
-      progress.advance(labels.elements(),
-                       meter.add(loss.item(), accuracy(logits.value(), labels), labels.elements()));
+      const double right = accuracy(logits.value(), labels.value());
+      progress.advance(labels.extent(0), meter.add(loss.item(), right, labels.extent(0)));
     }
     const Tensor logits = examples::predict(recipe.model, test_x);
     history.push_back(meter.result(accuracy(logits, data.test_y), optimizer.learning_rate()));
@@ -87,8 +87,7 @@ int main(int argc, char** argv) try {
   app.add_option("--data", data_folder,
                  "folder of train_signs.h5 and test_signs.h5; without it, signs are drawn");
   app.add_option("--model", model, "seed: the article's network; better: more layers, augmented images")
-      ->check(CLI::IsMember({"seed", "better"}))
-      ->capture_default_str();
+      ->check(CLI::IsMember({"seed", "better"}));
   app.add_option("--epochs", epochs, "default: 100 for seed, 60 for better")->check(CLI::PositiveNumber);
   app.add_option("--batch", batch, "images per step; default: 64 for seed, 32 for better")
       ->check(CLI::PositiveNumber);

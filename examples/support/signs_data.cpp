@@ -28,7 +28,7 @@ SignsData load_signs(const std::filesystem::path& folder, const std::filesystem:
   return read_signs(drawn.string());
 }
 
-Tensor centred(const Tensor& images) { return (Var(images_to_f32(images)) - 0.5).value(); }
+Tensor centred(const Tensor& images) { return (images_to_f32(images) - 0.5).value(); }
 
 std::vector<std::int64_t> clean_rows(const SignsData& data) {
   const std::int64_t size = data.test_x.elements() / std::max<std::int64_t>(data.test_x.extent(0), 1);

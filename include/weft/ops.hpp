@@ -12,18 +12,21 @@
 
 namespace weft {
 
-// A var or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as its
-// attribute.
+// A var, a tensor or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as
+// its attribute.
 class Operand {
  public:
   Operand(const Var& var, SourceLocation at = SourceLocation::current()) : var_(&var), at_(at) {}
   Operand(double number, SourceLocation at = SourceLocation::current()) : number_(number), at_(at) {}
-  const Var* var() const { return var_; }  // null: a number
+  Operand(Tensor tensor, SourceLocation at = SourceLocation::current())
+      : constant_(std::move(tensor)), at_(at) {}
+  const Var* var() const { return constant_.defined() ? &constant_ : var_; }  // null: a number
   double number() const { return number_; }
   SourceLocation at() const { return at_; }
 
  private:
   const Var* var_ = nullptr;
+  Var constant_;
   double number_ = 0;
   SourceLocation at_;
 };
@@ -38,7 +41,7 @@ Var divide(const Var& a, const Var& b, SourceLocation at = SourceLocation::curre
 // a where condition is true, b elsewhere; condition is boolean. No gradient for the condition.
 Var where(const Var& condition, const Var& a, const Var& b, SourceLocation at = SourceLocation::current());
 
-// At least one operand must be a var.
+// At least one operand must be no number.
 Var operator+(const Operand& a, const Operand& b);
 Var operator-(const Operand& a, const Operand& b);
 Var operator*(const Operand& a, const Operand& b);

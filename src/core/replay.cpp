@@ -1,6 +1,9 @@
 #include "core/replay.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 
 #include "weft/op.hpp"
 
@@ -40,7 +43,25 @@ std::vector<Tensor> Replay::source_values() const {
   return values;
 }
 
-Var Replay::run(Graph& target, std::span<const Var> values) const {
+std::optional<Replay::NonFinite> Replay::first_non_finite() const {
+  Graph target;
+  const std::vector<Tensor> values = source_values();
+  const std::vector<Var> results = run_all(target, {std::vector<Var>(values.begin(), values.end())});
+  for (const NodeId n : nodes_) {
+    const Tensor& value = results[n].value();
+    if (value.dtype() != DType::f64) continue;
+    const auto elements = value.values<double>();
+    const auto bad = std::ranges::count_if(elements, [](double x) { return !std::isfinite(x); });
+    if (bad == 0) continue;
+    const std::string_view name = g_.op(n) ? g_.op(n)->info().name : g_.name(n);
+    const std::string at = to_string(g_.source(n));
+    return NonFinite{n, fmt::format("{} (node {}) has {} NaN or infinite elements of {}{}{}", name, n, bad,
+                                    elements.size(), at.empty() ? "" : ", at ", at)};
+  }
+  return {};
+}
+
+std::vector<Var> Replay::run_all(Graph& target, std::span<const Var> values) const {
   target.set_training(g_.is_training());
   std::vector<Var> results(root_ + 1);
   std::size_t next_source = 0;
@@ -54,7 +75,7 @@ Var Replay::run(Graph& target, std::span<const Var> values) const {
     for (const NodeId input : g_.inputs(n)) operands.push_back(results[input]);
     results[n] = op->info().call(operands, in_f64(op->attributes()));
   }
-  return results[root_];
+  return results;
 }
 
 }  // namespace weft

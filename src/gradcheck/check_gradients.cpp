@@ -8,6 +8,7 @@
 #include "core/replay.hpp"
 #include "gradcheck/numerics.hpp"
 #include "weft/gradient.hpp"
+#include "weft/op.hpp"
 #include "weft/random.hpp"
 
 namespace weft {
@@ -27,6 +28,9 @@ class FunctionCheck {
   GradcheckReport run() {
     Graph g;
     const Var y = f_(g, record(g, x_));
+    if (!std::ranges::all_of(y.value().values<double>(), [](double v) { return std::isfinite(v); })) {
+      return {{{"value", Verdict::unresolved, "function", {}, {}, 0, "its value has a NaN or an infinity"}}};
+    }
     Random random(options_.seed, "gy");
     gy_ = dense(y.shape(), random);
     for (std::size_t i = 0; i < x_.size(); ++i) {
@@ -178,6 +182,10 @@ GradcheckReport check_gradients(const DifferentiableFunction& f, std::span<const
 
 GradcheckReport check_gradients(const Graph& g, const Var& loss, const GradcheckOptions& options) {
   const Replay replay(g, loss);
+  if (const auto bad = replay.first_non_finite()) {
+    const std::string op(g.op(bad->node) ? g.op(bad->node)->info().name : g.name(bad->node));
+    return {{{"value", Verdict::unresolved, op, {}, fmt::format("node {}", bad->node), 0, bad->what}}};
+  }
   const std::vector<Tensor> x = replay.source_values();
   std::vector<std::string> names;
   for (const NodeId n : replay.sources()) {

@@ -118,6 +118,7 @@ TEST_CASE("a box shows the attributes that matter", "[diagram]") {
   CHECK(label(scale(a, 1.01)) == "scale 1.01");
   CHECK(label(pow(a, 3)) == "pow 3");
   CHECK(label(sum(a, {.axes = {-1}, .keep_axes = true})) == "sum axes (-1) keep_axes");
+  CHECK(label(broadcast_to(a, {2, 5, 4})) == "broadcast_to");
   CHECK(label(reshape(a, {20})) == "reshape (view)");
   CHECK(label(pool2d(x, {.window = 8})) == "pool2d max 8x8 /8");
   CHECK(
@@ -126,6 +127,7 @@ TEST_CASE("a box shows the attributes that matter", "[diagram]") {
   CHECK(label(flatten(x)) == "flatten (view)");
   CHECK(label(transpose(a, {1, 0})) == "transpose permutation (1, 0)");
   CHECK(label(pad(a, {.before = {1}})) == "pad before (1, 0) constant");
+  CHECK(label(dropout(a, 0.25)) == "dropout 0.25");
   CHECK(label(sum(a)) == "sum");  // the last, since after a root others are unused
 }
 

@@ -39,8 +39,10 @@ bool is_neutral(std::string_view name, const AttributeValue& value) {
                                                         [&](std::int64_t i) { return i == entry->value; }));
 }
 
-// The output type shows it.
-bool is_output_shape(std::string_view name) { return name.ends_with("shape") || name == "extents"; }
+// The output type shows it, or it is where a stochastic op draws its numbers.
+bool is_untold(std::string_view name) {
+  return name.ends_with("shape") || name == "extents" || name == "seed" || name == "stream";
+}
 
 std::string joined(const Ints& size) { return fmt::format("{}", fmt::join(size.begin(), size.end(), "x")); }
 
@@ -82,8 +84,7 @@ std::string op_text(const Graph& g, NodeId n) {
   std::string text = std::string(info.name) + filter_text(g, n);
   bool is_first = true;
   for (const auto& [name, value] : g.op(n)->attributes()) {
-    if (!is_neutral(name, value) && !is_output_shape(name))
-      text += " " + attribute_text(name, value, is_first);
+    if (!is_neutral(name, value) && !is_untold(name)) text += " " + attribute_text(name, value, is_first);
     is_first = false;
   }
   if (info.group == OpGroup::view) text += " (view)";

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
 #include <ostream>
 
 #include "diagram/box.hpp"
@@ -73,7 +72,7 @@ class DotWriter {
 
   template <class... T>
   void raw(fmt::format_string<T...> format, T&&... values) {
-    fmt::format_to(std::back_inserter(buffer_), format, std::forward<T>(values)...);
+    fmt::format_to(fmt::appender(buffer_), format, std::forward<T>(values)...);
     if (buffer_.size() > block_bytes) flush();
   }
 
@@ -83,7 +82,9 @@ class DotWriter {
   }
 
   void quoted(std::string_view name, std::string_view text, StringKind kind) {
-    raw(" {}=\"", name);
+    buffer_.push_back(' ');
+    buffer_.append(name);
+    buffer_.append(std::string_view("=\""));
     text_cut_ |= append_escaped(buffer_, text, kind);
     buffer_.push_back('"');
   }

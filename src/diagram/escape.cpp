@@ -62,7 +62,7 @@ bool is_wide(char32_t c) {
   return std::any_of(wide.begin(), wide.end(), [c](Range r) { return c >= r.first && c <= r.last; });
 }
 
-std::size_t columns_of(char32_t c) { return is_wide(c) ? 2 : 1; }
+std::size_t columns_of(char32_t c) { return c >= 0x1100 && is_wide(c) ? 2 : 1; }
 
 bool is_plain(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return (c >= 0x20 && c < 0x7F) || c == '\n'; });
@@ -129,6 +129,11 @@ std::string shortened(std::string_view text, std::size_t max_columns, bool& cut)
 }
 
 bool append_escaped(fmt::memory_buffer& out, std::string_view text, StringKind kind) {
+  const auto is_verbatim = [](char c) { return c >= 0x20 && c < 0x7F && c != '\\' && c != '"' && c != '&'; };
+  if (text.size() <= max_string_bytes && std::all_of(text.begin(), text.end(), is_verbatim)) {
+    out.append(text);
+    return false;
+  }
   const std::string clean = sanitized(text.substr(0, longest_look));
   std::string_view rest = clean;
   const std::size_t begin = out.size();

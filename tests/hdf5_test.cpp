@@ -109,7 +109,8 @@ TEST_CASE("h5py reads what weft wrote", "[hdf5]") {
 f = h5py.File(path, 'r')
 def check(name, dtype, values):
     x = f[name][()]
-    assert x.dtype == dtype and x.shape == np.shape(values) and (x == np.array(values, dtype)).all(), (name, x)
+    assert x.dtype == dtype and x.shape == np.shape(values), (name, x)
+    assert (x == np.array(values, dtype)).all(), (name, x)
 check('f32', np.float32, [[0, 1, 2], [3, 4, 5]])
 check('f64', np.float64, 0.1)
 check('i32', np.int32, [0, 1, 2])
@@ -134,12 +135,16 @@ f['big_float'] = np.array([1.5], '>f8')
 f['i8'] = np.array([-1, 1], np.int8)
 f['u32'] = np.array([2**32 - 1], np.uint32)
 f['bool'] = np.array([True, False])
-f.create_dataset('packed', data=np.arange(24, dtype=np.uint8).reshape(6, 4), chunks=(4, 4), compression='gzip', shuffle=True)
+images = np.arange(24, dtype=np.uint8).reshape(6, 4)
+f.create_dataset('packed', data=images, chunks=(4, 4), compression='gzip', shuffle=True)
 f['u64'] = np.array([1], np.uint64)
 f['text'] = 'hand'
 f['null'] = h5py.Empty('f')
 f['pairs'] = np.zeros(2, [('a', 'f4'), ('b', 'i4')])
 f['deep'] = np.zeros([1] * 9)
+f['i16'] = np.array([-300], np.int16)
+f['u16'] = np.array([65535], np.uint16)
+f.create_dataset('large', shape=(2**20, 2**20), dtype='f8', chunks=(1, 64))
 f.create_dataset('huge', shape=(2**31, 2**31, 2**31), dtype='f8', chunks=(1, 1, 64))
 )",
                  file));
@@ -147,6 +152,8 @@ f.create_dataset('huge', shape=(2**31, 2**31, 2**31), dtype='f8', chunks=(1, 1, 
   CHECK(is_same(read_tensor(file, "big"), Tensor::of<std::int64_t>({2}, {1, std::int64_t{1} << 40})));
   CHECK(is_same(read_tensor(file, "big_float"), Tensor::of<double>({1}, {1.5})));
   CHECK(is_same(read_tensor(file, "i8"), Tensor::of<std::int32_t>({2}, {-1, 1})));
+  CHECK(is_same(read_tensor(file, "i16"), Tensor::of<std::int32_t>({1}, {-300})));
+  CHECK(is_same(read_tensor(file, "u16"), Tensor::of<std::int32_t>({1}, {65535})));
   CHECK(is_same(read_tensor(file, "u32"), Tensor::of<std::int64_t>({1}, {4294967295})));
   CHECK(is_same(read_tensor(file, "bool"), Tensor::of<bool>({2}, {true, false})));
   CHECK(is_same(read_tensor(file, "packed"), counting({6, 4}, DType::u8)));
@@ -159,6 +166,9 @@ f.create_dataset('huge', shape=(2**31, 2**31, 2**31), dtype='f8', chunks=(1, 1, 
   CHECK(error("null") == file + ": data set 'null' is empty: it has no shape");
   CHECK(error("pairs") == file + ": data set 'pairs' has compounds, needed numbers");
   CHECK(error("deep") == file + ": data set 'deep' has rank 9, at most 8 is supported");
+  CHECK(error("large") ==
+        file + ": data set 'large' is f64[1048576, 1048576], which is more than this machine's memory");
+  CHECK(read_rows(file, "large", 7, 0).shape() == Shape{0, 1048576});
   CHECK_THAT(error("huge"), StartsWith(file + ": data set 'huge' has a shape that no tensor can have: "));
 }
 

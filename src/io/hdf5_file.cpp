@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <new>
 #include <vector>
 
 namespace weft::hdf5 {
@@ -86,6 +85,10 @@ std::string names_in(const Handle& file) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+double physical_memory() {  // bytes
+  return static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
+}
+
 // A damaged file may hold bytes that are no bool.
 void make_valid(Tensor& tensor) {
   if (tensor.dtype() != DType::boolean) return;
@@ -140,6 +143,19 @@ void Reader::fail_missing(const std::string& dataset) const {
        fmt::format("is missing; the file has: {}", names_in(handle_)));
 }
 
+DType Reader::dtype_of(const Handle& type, const std::string& name) const {
+  const H5T_class_t kind = H5Tget_class(type.id());
+  const std::size_t bytes = H5Tget_size(type.id());
+  if (kind == H5T_FLOAT) return bytes <= 4 ? DType::f32 : DType::f64;
+  if (kind == H5T_ENUM && H5Tequal(type.id(), boolean_type().id()) > 0) return DType::boolean;
+  if (kind != H5T_INTEGER) fail(file_, name, fmt::format("has {}, needed numbers", class_name(kind)));
+  const std::size_t value_bytes =
+      H5Tget_sign(type.id()) == H5T_SGN_2 ? bytes : bytes + 1;  // of a signed type
+  if (value_bytes > 8) fail(file_, name, "has integers that do not fit into i64");
+  if (value_bytes > 4) return DType::i64;
+  return bytes == 1 && value_bytes == 2 ? DType::u8 : DType::i32;
+}
+
 TensorType Reader::type_of(const Handle& dataset, const std::string& name) const {
   const Handle space(H5Dget_space(dataset.id()), H5Sclose);
   const Handle type(H5Dget_type(dataset.id()), H5Tclose);
@@ -154,22 +170,7 @@ TensorType Reader::type_of(const Handle& dataset, const std::string& name) const
   for (int axis = 0; axis < rank; ++axis)
     shape.push_back(static_cast<std::int64_t>(extents[static_cast<std::size_t>(axis)]));
 
-  const H5T_class_t kind = H5Tget_class(type.id());
-  const std::size_t bytes = H5Tget_size(type.id());
-  const bool is_signed = kind == H5T_INTEGER && H5Tget_sign(type.id()) == H5T_SGN_2;
-  DType dtype = DType::i64;
-  if (kind == H5T_FLOAT)
-    dtype = bytes <= 4 ? DType::f32 : DType::f64;
-  else if (kind == H5T_ENUM && H5Tequal(type.id(), boolean_type().id()) > 0)
-    dtype = DType::boolean;
-  else if (kind != H5T_INTEGER)
-    fail(file_, name, fmt::format("has {}, needed numbers", class_name(kind)));
-  else if (bytes > 8 || (bytes == 8 && !is_signed))
-    fail(file_, name, "has integers that do not fit into i64");
-  else if (bytes == 1 && !is_signed)
-    dtype = DType::u8;
-  else if (bytes < 4 || (bytes == 4 && is_signed))
-    dtype = DType::i32;
+  const DType dtype = dtype_of(type, name);
   try {
     return {Shape(shape), dtype};
   } catch (const ShapeError& error) {
@@ -178,11 +179,11 @@ TensorType Reader::type_of(const Handle& dataset, const std::string& name) const
 }
 
 Tensor Reader::allocate(const TensorType& type, const std::string& name) const {
-  try {
-    return Tensor(type.shape, type.dtype);
-  } catch (const std::bad_alloc&) {
-    fail(file_, name, fmt::format("is {}, for which there is no memory", to_string(type)));
+  const double bytes = static_cast<double>(type.shape.elements()) * static_cast<double>(size_of(type.dtype));
+  if (bytes > physical_memory()) {
+    fail(file_, name, fmt::format("is {}, which is more than this machine's memory", to_string(type)));
   }
+  return Tensor(type.shape, type.dtype);
 }
 
 TensorType Reader::type(const std::string& dataset) const { return type_of(open(dataset), dataset); }

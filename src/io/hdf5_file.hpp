@@ -62,6 +62,7 @@ class Reader {
 
  private:
   Handle open(const std::string& dataset) const;
+  DType dtype_of(const Handle& type, const std::string& name) const;
   TensorType type_of(const Handle& dataset, const std::string& name) const;
   Tensor allocate(const TensorType& type, const std::string& name) const;
   [[noreturn]] void fail_missing(const std::string& dataset) const;

@@ -122,10 +122,11 @@ class Plot {
     };
     for (const EpochResult& epoch : history_) {
       const double value = epoch.*curve.value;
-      if (std::isfinite(value))
+      if (std::isfinite(value)) {
         points.emplace_back(x_of(static_cast<double>(epoch.epoch)), y_of(value));
-      else
+      } else {
         flush();
+      }
     }
     flush();
   }

@@ -12,18 +12,21 @@ namespace {
 constexpr std::int64_t block_elements = 1 << 17;  // of the rows made at a time: 1 MB, which stays in a cache
 constexpr std::int64_t copy_grain = 1 << 15;
 
-// Calls tap(element, column) for every tap of output position `row` and channel group that lies within the
-// image: the element is the first of in_per_group() neighbours in x, the column where they stand in the row.
-template <class Tap>
-void for_each_tap(const Convolution& c, std::int64_t group, std::int64_t row, Tap&& tap) {
+// Calls run(element, column, count) for the taps of output position `row` and one channel group that lie
+// within the image: `count` neighbours in x from `element` on stand in the row from `column` on.
+template <class Run>
+void for_each_run(const Convolution& c, std::int64_t group, std::int64_t row, Run&& run) {
   const WindowAxis &h = c.window.h, &w = c.window.w;
-  const std::int64_t j = row % w.positions, i = row / w.positions % h.positions,
-                     image = row / w.positions / h.positions;
+  const std::int64_t j = row % w.positions, i = row / w.positions % h.positions;
+  const std::int64_t image = row / w.positions / h.positions, channels = c.in_per_group();
+  const std::int64_t first = w.first_tap(j), last = w.last_tap(j);
+  const bool joined = w.dilation == 1 && c.groups == 1;  // a line of taps is one run
+  const std::int64_t step = joined ? last - first : 1;
   for (std::int64_t p = h.first_tap(i); p < h.last_tap(i); ++p) {
     const std::int64_t line = (image * h.extent + h.source(i, p)) * w.extent;
-    for (std::int64_t q = w.first_tap(j); q < w.last_tap(j); ++q) {
-      tap((line + w.source(j, q)) * c.in_channels + group * c.in_per_group(),
-          (p * w.taps + q) * c.in_per_group());
+    for (std::int64_t q = first; q < last; q += step) {
+      run((line + w.source(j, q)) * c.in_channels + group * channels, (p * w.taps + q) * channels,
+          step * channels);
     }
   }
 }
@@ -35,9 +38,10 @@ void gather_rows(const Convolution& c, std::int64_t group, std::int64_t begin, s
                  std::fill(rows + from * c.taps(), rows + to * c.taps(), 0.0);
                  for (std::int64_t r = from; r < to; ++r) {
                    double* row = rows + r * c.taps();
-                   for_each_tap(c, group, begin + r, [&](std::int64_t element, std::int64_t column) {
-                     std::copy_n(x + element, c.in_per_group(), row + column);
-                   });
+                   for_each_run(c, group, begin + r,
+                                [&](std::int64_t element, std::int64_t column, std::int64_t count) {
+                                  std::copy_n(x + element, count, row + column);
+                                });
                  }
                });
 }
@@ -46,8 +50,8 @@ void scatter_rows(const Convolution& c, std::int64_t group, std::int64_t begin, 
                   const double* rows, double* gx) {
   for (std::int64_t r = begin; r < end; ++r) {
     const double* row = rows + (r - begin) * c.taps();
-    for_each_tap(c, group, r, [&](std::int64_t element, std::int64_t column) {
-      for (std::int64_t k = 0; k < c.in_per_group(); ++k) gx[element + k] += row[column + k];
+    for_each_run(c, group, r, [&](std::int64_t element, std::int64_t column, std::int64_t count) {
+      for (std::int64_t k = 0; k < count; ++k) gx[element + k] += row[column + k];
     });
   }
 }

@@ -27,6 +27,13 @@ bool holds_elements(const WindowAxis& axis) {
   return axis.first_tap(0) < axis.last_tap(0) && axis.first_tap(last) < axis.last_tap(last);
 }
 
+WEFT_VECTOR_LOOP bool any_outside(const std::int32_t* index, std::int64_t count, std::int32_t bound) {
+  std::int32_t found = 0;
+#pragma omp simd reduction(| : found)
+  for (std::int64_t i = 0; i < count; ++i) found |= index[i] < 0 || index[i] >= bound;
+  return found != 0;
+}
+
 // Raises `best` to x where x is larger, and notes from which row it came.
 template <bool indexed, class T>
 WEFT_VECTOR_LOOP void raise_row(const T* __restrict x, std::int32_t row, T* __restrict best,
@@ -231,11 +238,12 @@ std::string positions_problem(const Shape& index, const Shape& x) {
 }
 
 std::string range_problem(const Tensor& index, const Shape& x) {
-  if (index.elements() == 0) return "";
-  const auto [low, high] = std::ranges::minmax(index.values<std::int32_t>());
-  const std::int64_t positions = x[1] * x[2];
-  if (low >= 0 && high < positions) return "";
-  return fmt::format("index {} lies outside an image of {} x {}", low < 0 ? low : high, x[1], x[2]);
+  const auto values = index.values<std::int32_t>();
+  constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
+  const auto positions = static_cast<std::int32_t>(std::min(x[1] * x[2], largest));
+  if (!any_outside(values.data(), index.elements(), positions)) return "";
+  const auto outside = std::ranges::find_if(values, [&](std::int32_t i) { return i < 0 || i >= positions; });
+  return fmt::format("index {} lies outside an image of {} x {}", *outside, x[1], x[2]);
 }
 
 Tensor scatter_by_position(const Tensor& gy, const Tensor& index, const Shape& x_shape) {

@@ -61,7 +61,7 @@ struct ReadBack {
     for (Agraph_t* sub = agfstsubg(in); sub; sub = agnxtsubg(sub)) count += 1 + clusters(sub);
     return count;
   }
-  Agnode_t* node(NodeId n) const { return agnode(read.get(), ("n" + std::to_string(n)).data(), 0); }
+  Agnode_t* node(NodeId n) const { return agnode(read.get(), (fmt::format("n{}", n)).data(), 0); }
   static std::string attribute(void* object, const char* name) {
     const char* value = agget(object, const_cast<char*>(name));
     return value ? unescaped(value) : "";
@@ -88,7 +88,7 @@ void check_round_trip(const Graph& g, int clusters) {
     REQUIRE(ReadBack::attribute(node, "weft_type") == to_string(g.type(n)));
     int slot = 0;
     for (const NodeId input : g.inputs(n)) {
-      recorded.emplace("n" + std::to_string(n), "n" + std::to_string(input), std::to_string(slot++));
+      recorded.emplace(fmt::format("n{}", n), fmt::format("n{}", input), std::to_string(slot++));
     }
     for (Agedge_t* e = agfstin(back.read.get(), node); e; e = agnxtin(back.read.get(), e)) {
       found.emplace(agnameof(node), agnameof(agtail(e)), ReadBack::attribute(e, "weft_slot"));
@@ -101,7 +101,7 @@ void record_random(Graph& g, unsigned seed) {
   std::mt19937 random(seed);
   const auto below = [&](std::size_t bound) { return random() % bound; };
   std::vector<Parameter> parameters;
-  for (int i = 0; i < 3; ++i) parameters.emplace_back("p" + std::to_string(i), Tensor::zeros({2}));
+  for (int i = 0; i < 3; ++i) parameters.emplace_back(fmt::format("p{}", i), Tensor::zeros({2}));
   std::vector<Var> nodes{g.input(Tensor::zeros({2}), "x")};
   const auto pick = [&] { return nodes[below(nodes.size())]; };
   for (int block = 0; block < 8; ++block) {
@@ -142,7 +142,7 @@ fs::path write_script(const TemporaryFolder& folder, const std::string& commands
 bool has_ended(pid_t process) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
   while (std::chrono::steady_clock::now() < deadline) {
-    const std::string state = text_of("/proc/" + std::to_string(process) + "/stat");
+    const std::string state = text_of(fmt::format("/proc/{}/stat", process));
     if (state.empty() || state.find(") Z ") != std::string::npos) return true;
     std::this_thread::sleep_for(milliseconds(5));
   }
@@ -243,9 +243,9 @@ TEST_CASE("an SVG holds every node, edge and scope by its id and is well-formed 
   REQUIRE(is_well_formed(folder / "model.svg"));
   const std::string svg = text_of(folder / "model.svg");
   for (NodeId n = 0; n < g.node_count(); ++n)
-    REQUIRE(svg.find("id=\"n" + std::to_string(n) + "\"") != std::string::npos);
+    REQUIRE(svg.find(fmt::format("id=\"n{}\"", n)) != std::string::npos);
   for (std::uint32_t e = 0; e < g.edge_count(); ++e) {
-    REQUIRE(svg.find("id=\"e" + std::to_string(e) + "\"") != std::string::npos);
+    REQUIRE(svg.find(fmt::format("id=\"e{}\"", e)) != std::string::npos);
   }
   REQUIRE(svg.find("id=\"s1\"") != std::string::npos);
   CHECK(folder.names() == std::vector<std::string>{"model.svg"});

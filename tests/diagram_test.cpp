@@ -107,7 +107,7 @@ TEST_CASE("a box shows the attributes that matter", "[diagram]") {
   const Var w = g.input(Tensor::zeros({3, 3, 2, 4}), "w");
   const Var a = g.input(Tensor::zeros({5, 4}), "a");
   const auto label = [&](const Var& v) {
-    const std::string dot = dot_of(g), item = line_of(dot, "n" + std::to_string(v.id()) + " [");
+    const std::string dot = dot_of(g), item = line_of(dot, fmt::format("n{} [", v.id()));
     const auto begin = item.find(" label=\"") + 8;
     return item.substr(begin, item.find("\\n", begin) - begin);
   };

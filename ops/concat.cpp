@@ -74,6 +74,41 @@ Var concat(std::initializer_list<Var> parts, int axis, SourceLocation at) {
   return concat(std::span(parts.begin(), parts.size()), axis, at);
 }
 
+static Samples concat_samples() {
+  return samples()
+      .shapes({{2, 3, 5}, {4, 3, 5}})
+      .with({{"axis", 0}})
+      .shapes({{2, 3, 5}, {2, 1, 5}, {2, 4, 5}})
+      .grid({{"axis", {1, -2}}})
+      .shapes({{2, 3, 5}, {2, 3, 2}, {2, 3, 1}})
+      .with({{"axis", -1}})
+      .shapes({{3}, {5}})
+      .with({{"axis", 0}})
+      .shapes({{2, 7}})
+      .with({{"axis", 1}})
+      .shapes({{3, 0}, {3, 2}, {3, 0}})
+      .with({{"axis", 1}})
+      .shapes({{0, 2}, {0, 3}})
+      .with({{"axis", 1}})
+      .shapes({{2, 17}, {2, 33}})
+      .with({{"axis", 1}})
+      .shapes({{5}, {7}})
+      .with({{"axis", 0}})
+      .pattern(Pattern::special)
+      .shapes({{2, 3}, {2, 3}, {3, 2}})
+      .with({{"axis", 1}})
+      .throws("part 0 and part 2 need the same extents except along axis 1")
+      .shapes({{2, 3}, {2}})
+      .with({{"axis", 0}})
+      .throws("part 0 and part 1 need the same extents except along axis 0")
+      .shapes({{}, {}})
+      .with({{"axis", 0}})
+      .throws("axis 0 of a scalar, which has none")
+      .shapes({{2, 3}, {2, 3}})
+      .with({{"axis", -3}})
+      .throws("axis -3 is outside [-2, 1]");
+}
+
 const OpInfo& concat_info() {
   static const OpInfo info{
       .name = "concat",
@@ -103,38 +138,7 @@ const OpInfo& concat_info() {
             }
             return y;
           },
-      .samples = samples()
-                     .shapes({{2, 3, 5}, {4, 3, 5}})
-                     .with({{"axis", 0}})
-                     .shapes({{2, 3, 5}, {2, 1, 5}, {2, 4, 5}})
-                     .grid({{"axis", {1, -2}}})
-                     .shapes({{2, 3, 5}, {2, 3, 2}, {2, 3, 1}})
-                     .with({{"axis", -1}})
-                     .shapes({{3}, {5}})
-                     .with({{"axis", 0}})
-                     .shapes({{2, 7}})
-                     .with({{"axis", 1}})
-                     .shapes({{3, 0}, {3, 2}, {3, 0}})
-                     .with({{"axis", 1}})
-                     .shapes({{0, 2}, {0, 3}})
-                     .with({{"axis", 1}})
-                     .shapes({{2, 17}, {2, 33}})
-                     .with({{"axis", 1}})
-                     .shapes({{5}, {7}})
-                     .with({{"axis", 0}})
-                     .pattern(Pattern::special)
-                     .shapes({{2, 3}, {2, 3}, {3, 2}})
-                     .with({{"axis", 1}})
-                     .throws("part 0 and part 2 need the same extents except along axis 1")
-                     .shapes({{2, 3}, {2}})
-                     .with({{"axis", 0}})
-                     .throws("part 0 and part 1 need the same extents except along axis 0")
-                     .shapes({{}, {}})
-                     .with({{"axis", 0}})
-                     .throws("axis 0 of a scalar, which has none")
-                     .shapes({{2, 3}, {2, 3}})
-                     .with({{"axis", -3}})
-                     .throws("axis -3 is outside [-2, 1]"),
+      .samples = concat_samples(),
       .variadic = true,
   };
   return info;

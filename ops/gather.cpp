@@ -41,6 +41,40 @@ Var gather(const Var& x, const Var& index, int axis, SourceLocation at) {
   return record(Gather(normal), y, {x, index}, {.operands = operand(1)}, at);
 }
 
+static Samples gather_samples() {
+  return samples()
+      .shapes({{5, 3}, {7}})
+      .shapes({{5, 3, 2}, {2, 4}})
+      .shapes({{3, 5, 7}, {4}})
+      .with({{"axis", 1}})
+      .values(1, {4, 0, 4, 1})
+      .shapes({{3, 5, 7}, {2, 3}})
+      .with({{"axis", -1}})
+      .values(1, {6, 2, 2, 0, 6, 5})
+      .shapes({{2, 3}, {3}})
+      .with({{"axis", 1}})
+      .values(1, {1, 1, 1})
+      .shapes({{5, 3}, {}})
+      .shapes({{33}, {17}})
+      .shapes({{17, 33}, {5}})
+      .shapes({{5, 3}, {0}})
+      .shapes({{5, 0}, {2}})
+      .shapes({{7}, {7}})
+      .values(1, {0, 1, 2, 3, 4, 5, 6})
+      .pattern(Pattern::special)
+      .shapes({{5, 3}, {2, 2}})
+      .values(1, {0, 1, 5, 2})
+      .throws("index 5 at (1, 0) is outside [0, 5)")
+      .shapes({{5, 3}, {2}})
+      .values(1, {0, -1})
+      .throws("index -1 at (1) is outside [0, 5)")
+      .shapes({{5, 3}, {1}})
+      .with({{"axis", 2}})
+      .throws("axis 2 is outside [-2, 1]")
+      .shapes({{1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}})
+      .throws("the result would have rank 9, at most 8 is allowed");
+}
+
 const OpInfo& gather_info() {
   static const OpInfo info{
       .name = "gather",
@@ -74,37 +108,7 @@ const OpInfo& gather_info() {
             }
             return y;
           },
-      .samples = samples()
-                     .shapes({{5, 3}, {7}})
-                     .shapes({{5, 3, 2}, {2, 4}})
-                     .shapes({{3, 5, 7}, {4}})
-                     .with({{"axis", 1}})
-                     .values(1, {4, 0, 4, 1})
-                     .shapes({{3, 5, 7}, {2, 3}})
-                     .with({{"axis", -1}})
-                     .values(1, {6, 2, 2, 0, 6, 5})
-                     .shapes({{2, 3}, {3}})
-                     .with({{"axis", 1}})
-                     .values(1, {1, 1, 1})
-                     .shapes({{5, 3}, {}})
-                     .shapes({{33}, {17}})
-                     .shapes({{17, 33}, {5}})
-                     .shapes({{5, 3}, {0}})
-                     .shapes({{5, 0}, {2}})
-                     .shapes({{7}, {7}})
-                     .values(1, {0, 1, 2, 3, 4, 5, 6})
-                     .pattern(Pattern::special)
-                     .shapes({{5, 3}, {2, 2}})
-                     .values(1, {0, 1, 5, 2})
-                     .throws("index 5 at (1, 0) is outside [0, 5)")
-                     .shapes({{5, 3}, {2}})
-                     .values(1, {0, -1})
-                     .throws("index -1 at (1) is outside [0, 5)")
-                     .shapes({{5, 3}, {1}})
-                     .with({{"axis", 2}})
-                     .throws("axis 2 is outside [-2, 1]")
-                     .shapes({{1, 1, 1, 1, 1}, {1, 1, 1, 1, 1}})
-                     .throws("the result would have rank 9, at most 8 is allowed"),
+      .samples = gather_samples(),
   };
   return info;
 }

@@ -38,6 +38,39 @@ Var max(const Var& x, const ReduceOptions& options, SourceLocation at) {
   return record(Max(options), maxima.values, {x}, {.extra = maxima.positions}, at);
 }
 
+static Samples max_samples() {
+  return samples()
+      .shapes({{2, 3, 5, 7}})
+      .grid({{"axes", {Ints{}, {0}, {-1}, {1, 2}, {0, 2}, {0, 1, 3}}}, {"keep_axes", {false, true}}})
+      .shapes({{3, 5, 4}})
+      .grid({{"axes", {Ints{}, {1}, {0, 2}}}})
+      .pattern(Pattern::ties)
+      .shapes({{2, 3, 4}})
+      .grid({{"axes", {{0, 2}, {1}}}})
+      .pattern(Pattern::all_equal)
+      .shapes({{2, 5}})
+      .with({{"axes", {1}}})
+      .pattern(Pattern::negative)
+      .shapes({{}})
+      .shapes({{1, 3}})
+      .with({{"axes", {0}}})
+      .shapes({{0, 3}})
+      .with({{"axes", {1}}})
+      .shapes({{33, 17}})
+      .grid({{"axes", {{0}, {1}}}})
+      .shapes({{3, 7}})
+      .grid({{"axes", {Ints{}, {0}, {1}}}})
+      .pattern(Pattern::special)
+      .shapes({{0, 3}})
+      .with({{"axes", {0}}})
+      .throws("no elements along axes (0)")
+      .shapes({{2, 0}})
+      .throws("no elements along axes (0, 1)")
+      .shapes({{3, 5}})
+      .with({{"axes", {2}}})
+      .throws("axis 2 is outside [-2, 1]");
+}
+
 const OpInfo& max_info() {
   static const OpInfo info{
       .name = "max",
@@ -65,37 +98,7 @@ const OpInfo& max_info() {
             });
             return reshaped(largest, reduced_shape(shape, axes, options.keep_axes));
           },
-      .samples =
-          samples()
-              .shapes({{2, 3, 5, 7}})
-              .grid({{"axes", {Ints{}, {0}, {-1}, {1, 2}, {0, 2}, {0, 1, 3}}}, {"keep_axes", {false, true}}})
-              .shapes({{3, 5, 4}})
-              .grid({{"axes", {Ints{}, {1}, {0, 2}}}})
-              .pattern(Pattern::ties)
-              .shapes({{2, 3, 4}})
-              .grid({{"axes", {{0, 2}, {1}}}})
-              .pattern(Pattern::all_equal)
-              .shapes({{2, 5}})
-              .with({{"axes", {1}}})
-              .pattern(Pattern::negative)
-              .shapes({{}})
-              .shapes({{1, 3}})
-              .with({{"axes", {0}}})
-              .shapes({{0, 3}})
-              .with({{"axes", {1}}})
-              .shapes({{33, 17}})
-              .grid({{"axes", {{0}, {1}}}})
-              .shapes({{3, 7}})
-              .grid({{"axes", {Ints{}, {0}, {1}}}})
-              .pattern(Pattern::special)
-              .shapes({{0, 3}})
-              .with({{"axes", {0}}})
-              .throws("no elements along axes (0)")
-              .shapes({{2, 0}})
-              .throws("no elements along axes (0, 1)")
-              .shapes({{3, 5}})
-              .with({{"axes", {2}}})
-              .throws("axis 2 is outside [-2, 1]"),
+      .samples = max_samples(),
       .ties = TiePolicy::first,
   };
   return info;

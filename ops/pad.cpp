@@ -69,6 +69,46 @@ Var pad(const Var& x, const PadOptions& options, SourceLocation at) {
   return record(op, y, {x}, {}, at);
 }
 
+static Samples pad_samples() {
+  return samples()
+      .shapes({{2, 5, 7, 3}})
+      .with({{"before", {0, 2, 1}}, {"after", {0, 0, 3}}})
+      .grid({{"mode", {"constant", "reflect", "replicate"}}, {"value", {0.0, -1.5}}})
+      .shapes({{3, 4, 5}})
+      .with({{"before", {2, 0, 4}}, {"after", {1, 3, 0}}, {"value", 0.25}})
+      .grid({{"mode", {"constant", "reflect", "replicate"}}})
+      .shapes({{4}})
+      .with({{"after", {3}}})
+      .grid({{"mode", {"constant", "reflect", "replicate"}}})
+      .shapes({{1, 3}})
+      .with({{"before", {7}}, {"after", {9, 1}}})
+      .grid({{"mode", {"constant", "replicate"}}})
+      .shapes({{3, 17}})
+      .with({{"before", {1, 16}}, {"after", {0, 16}}, {"mode", "reflect"}})
+      .shapes({{2, 3}})
+      .shapes({{}})
+      .shapes({{0, 2}})
+      .with({{"before", {2, 1}}, {"value", 3.0}})
+      .shapes({{0, 2}})
+      .with({{"before", {0, 1}}})
+      .grid({{"mode", {"reflect", "replicate"}}})
+      .shapes({{7}})
+      .with({{"before", {2}}})
+      .pattern(Pattern::special)
+      .shapes({{3, 5}})
+      .with({{"before", {0, 5}}, {"mode", "reflect"}})
+      .throws("axis 1 has 5 elements but reflect needs more than its padding of 5")
+      .shapes({{0, 5}})
+      .with({{"after", {1}}, {"mode", "replicate"}})
+      .throws("axis 0 has no element to replicate")
+      .shapes({{3, 5}})
+      .with({{"before", {0, -1}}})
+      .throws("before is -1 along axis 1")
+      .shapes({{3, 5}})
+      .with({{"after", {0, 0, 1}}})
+      .throws("after names 3 axes but the shape [3, 5] has 2");
+}
+
 const OpInfo& pad_info() {
   static const OpInfo info{
       .name = "pad",
@@ -100,43 +140,7 @@ const OpInfo& pad_info() {
             });
             return y;
           },
-      .samples = samples()
-                     .shapes({{2, 5, 7, 3}})
-                     .with({{"before", {0, 2, 1}}, {"after", {0, 0, 3}}})
-                     .grid({{"mode", {"constant", "reflect", "replicate"}}, {"value", {0.0, -1.5}}})
-                     .shapes({{3, 4, 5}})
-                     .with({{"before", {2, 0, 4}}, {"after", {1, 3, 0}}, {"value", 0.25}})
-                     .grid({{"mode", {"constant", "reflect", "replicate"}}})
-                     .shapes({{4}})
-                     .with({{"after", {3}}})
-                     .grid({{"mode", {"constant", "reflect", "replicate"}}})
-                     .shapes({{1, 3}})
-                     .with({{"before", {7}}, {"after", {9, 1}}})
-                     .grid({{"mode", {"constant", "replicate"}}})
-                     .shapes({{3, 17}})
-                     .with({{"before", {1, 16}}, {"after", {0, 16}}, {"mode", "reflect"}})
-                     .shapes({{2, 3}})
-                     .shapes({{}})
-                     .shapes({{0, 2}})
-                     .with({{"before", {2, 1}}, {"value", 3.0}})
-                     .shapes({{0, 2}})
-                     .with({{"before", {0, 1}}})
-                     .grid({{"mode", {"reflect", "replicate"}}})
-                     .shapes({{7}})
-                     .with({{"before", {2}}})
-                     .pattern(Pattern::special)
-                     .shapes({{3, 5}})
-                     .with({{"before", {0, 5}}, {"mode", "reflect"}})
-                     .throws("axis 1 has 5 elements but reflect needs more than its padding of 5")
-                     .shapes({{0, 5}})
-                     .with({{"after", {1}}, {"mode", "replicate"}})
-                     .throws("axis 0 has no element to replicate")
-                     .shapes({{3, 5}})
-                     .with({{"before", {0, -1}}})
-                     .throws("before is -1 along axis 1")
-                     .shapes({{3, 5}})
-                     .with({{"after", {0, 0, 1}}})
-                     .throws("after names 3 axes but the shape [3, 5] has 2"),
+      .samples = pad_samples(),
   };
   return info;
 }

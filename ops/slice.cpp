@@ -30,6 +30,49 @@ Var slice(const Var& x, const SliceOptions& options, SourceLocation at) {
   return record(op, read_strided(x.value(), view_of_slice(x.shape(), op.options)), {x}, {}, at);
 }
 
+static Samples slice_samples() {
+  return samples()
+      .shapes({{3, 5, 7}})
+      .shapes({{3, 5, 7}})
+      .grid({{"begin", {{1, 0, 2}, {0, -4, 1}}},
+             {"size", {{2, 2, 3}, {-1, 1, -1}}},
+             {"step", {Ints{}, {1, 2, 1}, {1, 1, 2}}}})
+      .shapes({{3, 5, 7}})
+      .with({{"begin", {1}}})
+      .shapes({{3, 5, 7}})
+      .with({{"size", {2, 3}}})
+      .shapes({{3, 5, 7}})
+      .with({{"step", {2, 3, 4}}})
+      .shapes({{5, 7}})
+      .with({{"begin", {5, 2}}, {"size", {0, 3}}})
+      .shapes({{33}})
+      .grid({{"begin", {{0}, {-17}}}, {"step", {{1}, {2}}}})
+      .shapes({{0, 3}})
+      .shapes({{1}})
+      .shapes({{}})
+      .shapes({{9}})
+      .with({{"begin", {1}}})
+      .pattern(Pattern::special)
+      .shapes({{3, 5}})
+      .with({{"begin", {0, 2}}, {"size", {3, 4}}})
+      .throws("begin 2, size 4 and step 1 reach outside axis 1, which has 5 elements")
+      .shapes({{3, 5}})
+      .with({{"begin", {4}}})
+      .throws("begin 4 lies outside axis 0, which has 3 elements")
+      .shapes({{3, 5}})
+      .with({{"begin", {-4}}})
+      .throws("begin -4 lies outside axis 0")
+      .shapes({{3, 5}})
+      .with({{"step", {1, 0}}})
+      .throws("step 0 along axis 1: steps are at least 1")
+      .shapes({{3, 5}})
+      .with({{"size", {-2}}})
+      .throws("size -2 along axis 0")
+      .shapes({{3, 5}})
+      .with({{"begin", {0, 0, 0}}})
+      .throws("3 axes are named but the shape [3, 5] has 2");
+}
+
 const OpInfo& slice_info() {
   static const OpInfo info{
       .name = "slice",
@@ -60,46 +103,7 @@ const OpInfo& slice_info() {
             });
             return y;
           },
-      .samples = samples()
-                     .shapes({{3, 5, 7}})
-                     .shapes({{3, 5, 7}})
-                     .grid({{"begin", {{1, 0, 2}, {0, -4, 1}}},
-                            {"size", {{2, 2, 3}, {-1, 1, -1}}},
-                            {"step", {Ints{}, {1, 2, 1}, {1, 1, 2}}}})
-                     .shapes({{3, 5, 7}})
-                     .with({{"begin", {1}}})
-                     .shapes({{3, 5, 7}})
-                     .with({{"size", {2, 3}}})
-                     .shapes({{3, 5, 7}})
-                     .with({{"step", {2, 3, 4}}})
-                     .shapes({{5, 7}})
-                     .with({{"begin", {5, 2}}, {"size", {0, 3}}})
-                     .shapes({{33}})
-                     .grid({{"begin", {{0}, {-17}}}, {"step", {{1}, {2}}}})
-                     .shapes({{0, 3}})
-                     .shapes({{1}})
-                     .shapes({{}})
-                     .shapes({{9}})
-                     .with({{"begin", {1}}})
-                     .pattern(Pattern::special)
-                     .shapes({{3, 5}})
-                     .with({{"begin", {0, 2}}, {"size", {3, 4}}})
-                     .throws("begin 2, size 4 and step 1 reach outside axis 1, which has 5 elements")
-                     .shapes({{3, 5}})
-                     .with({{"begin", {4}}})
-                     .throws("begin 4 lies outside axis 0, which has 3 elements")
-                     .shapes({{3, 5}})
-                     .with({{"begin", {-4}}})
-                     .throws("begin -4 lies outside axis 0")
-                     .shapes({{3, 5}})
-                     .with({{"step", {1, 0}}})
-                     .throws("step 0 along axis 1: steps are at least 1")
-                     .shapes({{3, 5}})
-                     .with({{"size", {-2}}})
-                     .throws("size -2 along axis 0")
-                     .shapes({{3, 5}})
-                     .with({{"begin", {0, 0, 0}}})
-                     .throws("3 axes are named but the shape [3, 5] has 2"),
+      .samples = slice_samples(),
   };
   return info;
 }

@@ -97,9 +97,13 @@ TEST_CASE("a function is checked with respect to each of its operands", "[gradch
 }
 
 TEST_CASE("kinks beside the point give no false alarm", "[gradcheck]") {
-  for (const double distance : {1e-2, 1e-3, 1e-4, 1e-5}) {
-    const auto f = [](Graph&, std::span<const Var> x) { return relu(x[0]) * 3.0 + x[0] * x[0]; };
+  const auto f = [](Graph&, std::span<const Var> x) { return relu(x[0]) * 3.0 + x[0] * x[0]; };
+  for (const double distance : {1e-2, 1e-3, 1e-4}) {
     CHECK(check_gradients(f, std::vector{vector_of({distance, 1, -distance})}).verdict() == Verdict::agree);
+  }
+  for (const double distance : {1e-6, 1e-8, 1e-12, 0.0}) {  // too near for any step
+    CHECK(check_gradients(f, std::vector{vector_of({distance, 1, -distance})}).verdict() !=
+          Verdict::disagree);
   }
 }
 

@@ -134,7 +134,7 @@ class FunctionCheck {
       const double scale = std::max({slope.magnitude, 1e-3 * largest * typical, 1e-6 * at_x.magnitude});
       const Judged judged = judge_difference(
           slope.value, [&](double t) { return phi(order, moved(i, u, t)).value; },
-          16 * unit_roundoff_f64 * at_x.magnitude, scale, options_.step, options_.detect_difference);
+          4 * unit_roundoff_f64 * at_x.magnitude, scale, options_.step, options_.detect_difference);
       worst.count();
       worst.add(judged.verdict, judged.resolution, [&] {
         const std::string where =

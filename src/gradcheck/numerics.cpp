@@ -36,8 +36,17 @@ double resolution(double found, const Estimate& expected, double scale) {
   return width == 0 ? 0 : width / scale;
 }
 
-// A kink inside the step can look like a wrong gradient with a small bar, so one step is not believed alone;
-// a wider bar never turns into agreement.
+// Whether g has a kink or a jump between -h and h: J(h) = (g(h) - 2 g(0) + g(-h)) / h halves with h where g
+// is smooth.
+static bool suspects_kink(const std::function<double(double)>& g, double h, double noise) {
+  const double twice = 2 * g(0);
+  const double wide = std::fabs(g(h) - twice + g(-h)) / h;
+  const double narrow = std::fabs(g(h / 2) - twice + g(-h / 2)) / (h / 2);
+  return narrow > 0.75 * wide && narrow > 16 * noise / h;
+}
+
+// A kink inside the step can look like a wrong gradient with a small bar: such a step says nothing, and no
+// step is believed alone. A wider bar never turns into agreement.
 Judged judge_difference(double found, const std::function<double(double)>& g, double noise, double scale,
                         double step, double detect) {
   Judged best;
@@ -46,10 +55,11 @@ Judged judge_difference(double found, const std::function<double(double)>& g, do
     const Estimate expected = central_difference(g, h, noise);
     const double s = std::max({scale, std::fabs(expected.value), std::fabs(found)});
     const Verdict verdict = judge(found, expected, s, detect);
-    if (h == step || !(expected.error >= best.expected.error))
+    if (h == step || !(expected.error >= best.expected.error)) {
       best = {verdict, resolution(found, expected, s), expected};
+    }
     if (verdict == Verdict::agree) return {verdict, resolution(found, expected, s), expected};
-    disagreements += verdict == Verdict::disagree;
+    disagreements += verdict == Verdict::disagree && !suspects_kink(g, h, noise);
   }
   best.verdict = disagreements >= 2 ? Verdict::disagree : Verdict::unresolved;
   return best;

@@ -21,7 +21,7 @@ struct GradcheckOptions {
   double detect_exact =
       1e-11;  // smallest error noticed, relative to the gradient's scale, against exact derivatives
   double detect_difference = 1e-6;  // against central differences
-  double step = 0x1p-8;            // of the central differences, halved for the error bar
+  double step = 0x1p-8;             // of the central differences, halved for the error bar
   int order = 1;                    // of check_gradients; 2: gradients of gradients too. check_op does both
   int probes = 12;                  // directions per tensor where there are too many entries for all
   std::uint64_t seed = 0x5eed;

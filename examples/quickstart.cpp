@@ -4,8 +4,7 @@
 using namespace weft;
 
 int main() {
-  // Points inside and outside a circle.
-  const Tensor points = Random(1).uniform({256, 2}, -1, 1);
+  const Tensor points = Random(1).uniform({256, 2}, -1, 1);  // inside and outside a circle
   Tensor labels({256}, DType::i64);
   for (std::int64_t i = 0; i < 256; ++i) {
     labels.mutable_values<std::int64_t>()[i] = std::hypot(points.at({i, 0}), points.at({i, 1})) < 0.7;
@@ -13,19 +12,20 @@ int main() {
 
   Parameter w1 = he_normal("hidden/w", {2, 16}), b1 = zeros("hidden/b", {16});
   Parameter w2 = he_normal("output/w", {16, 2}), b2 = zeros("output/b", {2});
-  Adam adam({w1, b1, w2, b2}, {.learning_rate = 0.02});
+  const auto model = [&](Graph& g) {
+    const Var hidden = relu(matmul(g.input(points, "points"), g.use(w1)) + g.use(b1));
+    return matmul(hidden, g.use(w2)) + g.use(b2);
+  };
 
+  Adam adam({w1, b1, w2, b2}, {.learning_rate = 0.02});
   Graph g;
-  Var logits, loss;
-  for (int step = 0; step < 300; ++step) {
-    g.clear();
-    const Var x = g.input(points, "points");
-    const Var h = relu(matmul(x, g.use(w1)) + g.use(b1));
-    logits = matmul(h, g.use(w2)) + g.use(b2);
-    loss = softmax_crossentropy(logits, labels);
-    g.backward(loss);  // w1.grad(), b1.grad(), ... are there now
-    if (step < 299) adam.step(), adam.zero_grad();
+  for (int step = 0; step < 300; ++step, g.clear()) {
+    g.backward(softmax_crossentropy(model(g), labels));  // w1.grad(), b1.grad(), ... are there now
+    adam.step();
+    adam.zero_grad();
   }
+
+  const Var logits = model(g), loss = softmax_crossentropy(logits, labels);
   fmt::print("loss {:.4f}, accuracy {:.3f}\n", loss.item(), accuracy(logits.value(), labels));
   fmt::print("{}\n", to_string(check_gradients(g, loss)));
   save_diagram(g, "quickstart.svg");

@@ -251,6 +251,28 @@ TEST_CASE("an SVG holds every node, edge and scope by its id and is well-formed 
   CHECK(folder.names() == std::vector<std::string>{"model.svg"});
 }
 
+TEST_CASE("the way of the data stands in one line above the loss", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  Var h = g.input(Tensor::zeros({2, 8, 8, 3}), "images");
+  for (int i = 0; i < 3; ++i) {
+    const Scope scope = g.scope(fmt::format("conv{}", i));
+    const Var b = g.use(Parameter("b", Tensor::zeros({3})));
+    const Var w = g.use(Parameter("w", Tensor::zeros({2, 2, 3, 3})));
+    h = relu(conv2d(h, w, b, {.padding = same}));
+  }
+  sum(flatten(h));
+  save_diagram(g, folder / "model.svg", {.layout_budget = ample, .strict = true});
+  const std::string svg = text_of(folder / "model.svg");
+  std::set<std::string> columns;  // x of each box's text
+  for (NodeId n = 0; n < g.node_count(); ++n) {
+    if (g.kind(n) == NodeKind::parameter) continue;
+    const auto text = svg.find("<text text-anchor=\"middle\" x=\"", svg.find(fmt::format("id=\"n{}\"", n)));
+    columns.insert(svg.substr(text, svg.find("y=", text) - text));
+  }
+  CHECK(columns.size() == 1);
+}
+
 TEST_CASE("PNG and PDF are written too", "[diagram]") {
   const TemporaryFolder folder;
   Graph g;

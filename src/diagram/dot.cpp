@@ -164,6 +164,8 @@ class DotWriter {
     raw("];\n");
   }
 
+  std::string_view group_of(NodeId n) const { return outline_.is_on_spine[n] ? " group=spine" : ""; }
+
   void source_look(NodeId n) {
     struct Look {
       std::string_view name, shape, fill;
@@ -173,14 +175,14 @@ class DotWriter {
                                             {"constant", "note", "#FFFFFF"}}};
     const Look& look = looks[static_cast<std::size_t>(graph_.kind(n))];
     const bool unused = outline_.is_unused(n);
-    raw(" class=\"{}{}\" shape={} style={} fillcolor=\"{}\"", look.name, unused ? " unused" : "", look.shape,
-        unused ? "\"filled,dotted\"" : "filled", look.fill);
+    raw(" class=\"{}{}\"{} shape={} style={} fillcolor=\"{}\"", look.name, unused ? " unused" : "",
+        group_of(n), look.shape, unused ? "\"filled,dotted\"" : "filled", look.fill);
   }
 
   void op_look(NodeId n) {
     const OpGroup group = graph_.op(n)->info().group;
     const bool unused = outline_.is_unused(n);
-    raw(" class=\"op {}{}\"", name_of(group), unused ? " unused" : "");
+    raw(" class=\"op {}{}\"{}", name_of(group), unused ? " unused" : "", group_of(n));
     if (n == outline_.root) return raw(" style=filled fillcolor=\"#F6D5C4\" peripheries=2");
     if (unused || group == OpGroup::view) raw(" style=\"filled,rounded,{}\"", unused ? "dotted" : "dashed");
     if (group == OpGroup::contraction) raw(" fillcolor=\"#CFE8DC\"");

@@ -71,6 +71,22 @@ std::uint64_t drawn_size(const Graph& g) {
   return size;
 }
 
+// From the root, or the last op where there is none, by the first operand that is no parameter or constant.
+std::vector<bool> spine_of(const Graph& g, std::optional<NodeId> end) {
+  std::vector<bool> on_spine(g.node_count());
+  for (NodeId n = g.node_count(); n-- > 0 && !end;) {
+    if (g.op(n)) end = n;
+  }
+  const auto carries_data = [&](NodeId n) { return g.op(n) || g.kind(n) == NodeKind::input; };
+  while (end) {
+    on_spine[*end] = true;
+    const std::span<const NodeId> inputs = g.inputs(*end);
+    const auto next = std::find_if(inputs.begin(), inputs.end(), carries_data);
+    end = next == inputs.end() ? std::nullopt : std::optional(*next);
+  }
+  return on_spine;
+}
+
 }  // namespace
 
 Outline::Outline(const Graph& g)
@@ -84,6 +100,7 @@ Outline::Outline(const Graph& g)
         g.op(n) && !is_consumed[n] && g.is_differentiable(n) && g.type(n).shape.elements() == 1;
     if (is_loss) root = n;
   }
+  is_on_spine = spine_of(g, root);
 
   const std::vector<std::uint32_t> frame = frame_of_nodes(g, *this);
   for (NodeId n = 0; n < g.node_count(); ++n) {

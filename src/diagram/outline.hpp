@@ -28,13 +28,12 @@ struct Outline {
   std::string frame_path(const Graph& g, std::uint32_t frame) const;  // "net/conv1 (2)"
   bool is_unused(NodeId n) const { return root && n != *root && !is_consumed[n]; }
 
-  std::vector<Frame> frames;      // per scope of the record, outer ones first; 0: the whole record
-  std::vector<NodeId> nodes;      // by frame, then ascending
-  std::vector<bool> is_consumed;  // per node
-  std::optional<NodeId> root =
-      {};  // the loss: the last differentiable op of one element that nothing consumes
-  std::uint64_t drawn_size =
-      0;  // boxes + sum over edges of (ranks spanned - 1): what the layout has to place
+  std::vector<Frame> frames;        // per scope of the record, outer ones first; 0: the whole record
+  std::vector<NodeId> nodes;        // by frame, then ascending
+  std::vector<bool> is_consumed;    // per node
+  std::optional<NodeId> root = {};  // the loss: the last differentiable scalar that nothing consumes
+  std::vector<bool> is_on_spine;    // per node: on the way of first operands to the root, drawn straight
+  std::uint64_t drawn_size = 0;     // boxes + sum over edges of (ranks spanned - 1): the layout's work
 };
 
 }  // namespace weft::diagram

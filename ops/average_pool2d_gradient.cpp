@@ -82,7 +82,7 @@ Var average_pool2d_gradient(const Var& gy, const Shape& x_shape, const Pool2dOpt
 const OpInfo& average_pool2d_gradient_info() {
   static const OpInfo info{
       .name = "average_pool2d_gradient",
-      .group = OpGroup::contraction,
+      .group = OpGroup::reduction,
       .arguments = {{.name = "gy", .linear = true}},
       .attributes = {{"kind", false}, {"window"}, {"stride"}, {"padding"}, {"include_padding"}, {"x_shape"}},
       .call =

@@ -63,7 +63,7 @@ Var max_pool2d_gather(const Var& x, const Var& index, SourceLocation at) {
 const OpInfo& max_pool2d_gather_info() {
   static const OpInfo info{
       .name = "max_pool2d_gather",
-      .group = OpGroup::contraction,
+      .group = OpGroup::selection,
       .arguments = {{.name = "x", .linear = true},
                     {.name = "index", .role = Role::index, .dtype = DType::i32}},
       .call = [](std::span<const Var> x, const Attributes&) { return max_pool2d_gather(x[0], x[1]); },

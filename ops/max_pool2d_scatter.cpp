@@ -80,7 +80,7 @@ Var max_pool2d_scatter(const Var& gy, const Var& index, const Shape& x_shape, So
 const OpInfo& max_pool2d_scatter_info() {
   static const OpInfo info{
       .name = "max_pool2d_scatter",
-      .group = OpGroup::contraction,
+      .group = OpGroup::selection,
       .arguments = {{.name = "gy", .linear = true},
                     {.name = "index", .role = Role::index, .dtype = DType::i32}},
       .attributes = {{"x_shape"}},

@@ -119,7 +119,7 @@ Var pool2d(const Var& x, const Pool2dOptions& options, SourceLocation at) {
 const OpInfo& pool2d_info() {
   static const OpInfo info{
       .name = "pool2d",
-      .group = OpGroup::contraction,
+      .group = OpGroup::reduction,
       .arguments = {{"x"}},
       .attributes = {{"kind"}, {"window"}, {"stride"}, {"padding"}, {"include_padding"}},
       .call = [](std::span<const Var> x,

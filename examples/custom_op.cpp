@@ -77,7 +77,7 @@ int main(int argc, char** argv) try {
 
   // Against the reference, against dual numbers, against differences, to second order, on every sample:
   const GradcheckReport alone = check_op(softplus_info());
-  fmt::print("softplus: {}\n", to_string(alone));
+  fmt::print("softplus: {}\n", to_text(alone));
 
   Graph g;
   const Var x = g.input(Random(1).normal({8, 3}, 0, 1), "x");
@@ -85,7 +85,7 @@ int main(int argc, char** argv) try {
   const Var loss = mean(softplus(matmul(x, g.use(w)), 2));
   g.backward(loss);
   const GradcheckReport model = check_gradients(g, loss);
-  fmt::print("a model with it: {}\n", to_string(model));
+  fmt::print("a model with it: {}\n", to_text(model));
 
   save_diagram(g, out / "custom_op.svg");
   fmt::print("wrote {}\n", (out / "custom_op.svg").string());

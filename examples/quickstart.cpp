@@ -27,6 +27,6 @@ int main() {
 
   const Var logits = model(g), loss = softmax_crossentropy(logits, labels);
   fmt::print("loss {:.4f}, accuracy {:.3f}\n", loss.item(), accuracy(logits.value(), labels));
-  fmt::print("{}\n", to_string(check_gradients(g, loss)));
+  fmt::print("{}\n", to_text(check_gradients(g, loss)));
   save_diagram(g, "quickstart.svg");
 }

@@ -44,7 +44,7 @@ TEST_CASE("a rule that is wrong by one part in a thousand, or a million, is foun
   for (const double error : {1e-3, 1e-5}) {
     const GradcheckReport report = check_op(wrong_tanh(1 + error));
     CHECK(report.verdict() == Verdict::disagree);
-    CHECK_THAT(to_string(report), Contains("DISAGREE") && Contains("tanh") && Contains("gradient of x"));
+    CHECK_THAT(to_text(report), Contains("DISAGREE") && Contains("tanh") && Contains("gradient of x"));
   }
   CHECK(check_op(wrong_tanh(1)).verdict() == Verdict::agree);
   CHECK(check_op(wrong_tanh(1 + 1e-13)).verdict() == Verdict::agree);  // no false alarm about rounding errors
@@ -58,7 +58,7 @@ TEST_CASE("a wrong rule inside a model is found by check_gradients", "[gradcheck
   const Var loss = mean(wrong.call(std::vector{matmul(x, g.use(w))}, {}));
   const GradcheckReport report = check_gradients(g, loss);
   CHECK(report.verdict() == Verdict::disagree);
-  CHECK_THAT(to_string(report), Contains("gradient of w") && Contains("gradient of x"));
+  CHECK_THAT(to_text(report), Contains("gradient of w") && Contains("gradient of x"));
 }
 
 TEST_CASE("a rule that is right to first order and wrong to second is found", "[gradcheck]") {
@@ -113,7 +113,7 @@ TEST_CASE("NaN is unresolved, and the report names the op that made it", "[gradc
   const Var loss = sum(sqrt(x) * 2.0);
   const GradcheckReport report = check_gradients(g, loss);
   CHECK(report.verdict() == Verdict::unresolved);
-  CHECK_THAT(to_string(report),
+  CHECK_THAT(to_text(report),
              Contains("sqrt (node 1) has 1 NaN or infinite elements of 3, at gradcheck_test.cpp"));
 }
 

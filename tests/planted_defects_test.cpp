@@ -168,7 +168,7 @@ TEST_CASE("defect 6: an extent rounded towards zero, which accepts too large a w
     const GradcheckReport report = check_op(planted);
     const bool caught = std::ranges::any_of(report.findings, [](const Finding& finding) {
       return finding.check == "throws" && finding.verdict == Verdict::disagree &&
-             finding.details.find("larger than") != std::string::npos;
+             finding.summary.find("larger than") != std::string::npos;
     });
     CHECK(caught);
   }

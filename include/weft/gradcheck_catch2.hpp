@@ -23,7 +23,7 @@ using CatchMatcher = Catch::MatcherBase<T>;
 
 template <>
 struct Catch::StringMaker<weft::GradcheckReport> {
-  static std::string convert(const weft::GradcheckReport& report) { return weft::to_string(report); }
+  static std::string convert(const weft::GradcheckReport& report) { return weft::to_text(report); }
 };
 
 namespace weft {

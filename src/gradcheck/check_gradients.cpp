@@ -17,6 +17,18 @@ namespace {
 
 constexpr std::int64_t most_single_entries = 64;
 
+GradcheckReport unresolved_value(std::string op, std::string sample, std::string what) {
+  Finding finding;
+  finding.check = "value";
+  finding.verdict = Verdict::unresolved;
+  finding.op = std::move(op);
+  finding.sample = std::move(sample);
+  finding.summary = std::move(what);
+  GradcheckReport report;
+  report.findings.push_back(std::move(finding));
+  return report;
+}
+
 class FunctionCheck {
  public:
   FunctionCheck(const DifferentiableFunction& f, std::span<const Tensor> x,
@@ -29,7 +41,7 @@ class FunctionCheck {
     Graph g;
     const Var y = f_(g, record(g, x_));
     if (!std::ranges::all_of(y.value().values<double>(), [](double v) { return std::isfinite(v); })) {
-      return {{{"value", Verdict::unresolved, "function", {}, {}, 0, "its value has a NaN or an infinity"}}};
+      return unresolved_value("function", {}, "its value has a NaN or an infinity");
     }
     Random random(options_.seed, "gy");
     gy_ = dense(y.shape(), random);
@@ -134,7 +146,7 @@ class FunctionCheck {
       const double scale = std::max({slope.magnitude, 1e-3 * largest * typical, 1e-6 * at_x.magnitude});
       const Judged judged = judge_difference(
           slope.value, [&](double t) { return phi(order, moved(i, u, t)).value; },
-          4 * unit_roundoff_f64 * at_x.magnitude, scale, options_.step, options_.detect_difference);
+          4 * unit_roundoff_f64 * at_x.magnitude, scale, difference_step, options_.detect_difference);
       worst.count();
       worst.add(judged.verdict, judged.resolution, [&] {
         const std::string where =
@@ -184,7 +196,7 @@ GradcheckReport check_gradients(const Graph& g, const Var& loss, const Gradcheck
   const Replay replay(g, loss);
   if (const auto bad = replay.first_non_finite()) {
     const std::string op(g.op(bad->node) ? g.op(bad->node)->info().name : g.name(bad->node));
-    return {{{"value", Verdict::unresolved, op, {}, fmt::format("node {}", bad->node), 0, bad->what}}};
+    return unresolved_value(op, fmt::format("node {}", bad->node), bad->what);
   }
   const std::vector<Tensor> x = replay.source_values();
   std::vector<std::string> names;

@@ -102,8 +102,14 @@ class OpCheck {
   }
 
   void add(std::string check, Verdict verdict, std::string_view argument_name, std::string details) {
-    report_.findings.push_back({std::move(check), verdict, std::string(info_.name),
-                                std::string(argument_name), name_, 0, std::move(details)});
+    Finding finding;
+    finding.check = std::move(check);
+    finding.verdict = verdict;
+    finding.op = info_.name;
+    finding.argument = argument_name;
+    finding.sample = name_;
+    finding.summary = std::move(details);
+    report_.findings.push_back(std::move(finding));
   }
 
   // The call must throw that text and leave the graph as it was.
@@ -256,7 +262,7 @@ class OpCheck {
       worst.count();
       const double rounding = 6 * std::sqrt(bounds_[static_cast<std::int64_t>(k / columns)].chain() + 1) *
                               unit_roundoff_f64 * scale[k];
-      const Estimate estimate{expected[k], rounding};
+      const Difference estimate{expected[k], rounding};
       Verdict verdict = judge(values[k], estimate, scale[k], options_.detect_exact);
       if (verdict == Verdict::unresolved && values[k] == expected[k]) verdict = Verdict::agree;
       worst.add(verdict, resolution(values[k], estimate, scale[k]),
@@ -281,7 +287,7 @@ class OpCheck {
         scale += std::fabs(rows[m] * entries[m * found.size() + n]);
       }
       worst.count();
-      const Estimate estimate{expected, static_cast<double>(rows.size()) * unit_roundoff_f64 * scale};
+      const Difference estimate{expected, static_cast<double>(rows.size()) * unit_roundoff_f64 * scale};
       Verdict verdict = judge(found[n], estimate, scale, options_.detect_exact);
       if (verdict == Verdict::unresolved && found[n] == expected) verdict = Verdict::agree;
       worst.add(verdict, resolution(found[n], estimate, scale), [&] {
@@ -329,7 +335,8 @@ class OpCheck {
           judged.verdict = judge(values[k], judged.expected, s, options_.detect_difference);
           judged.resolution = resolution(values[k], judged.expected, s);
         } else {
-          judged = judge_difference(values[k], g, noise, scale[k], options_.step, options_.detect_difference);
+          judged =
+              judge_difference(values[k], g, noise, scale[k], difference_step, options_.detect_difference);
         }
         if (values[k] == judged.expected.value) judged = {Verdict::agree, 0, judged.expected};
         worst.count();
@@ -435,7 +442,7 @@ class OpCheck {
       const double value = found.defined() ? found.values<double>()[static_cast<std::size_t>(n)] : 0;
       const double scale = std::max(std::fabs(value), floor);
       const Judged judged =
-          judge_difference(value, g, noise, scale, options_.step, options_.detect_difference);
+          judge_difference(value, g, noise, scale, difference_step, options_.detect_difference);
       worst.count();
       worst.add(judged.verdict, judged.resolution, [&] {
         return fmt::format("d<v, gx>/d{}{} is {}, expected {} +- {:.1e}", what, index_text(moving.shape(), n),

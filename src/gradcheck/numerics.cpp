@@ -11,7 +11,7 @@ namespace {
 constexpr double safety = 4;  // K: how many error bars a value has to keep away
 }
 
-Estimate central_difference(const std::function<double(double)>& g, double h, double noise) {
+Difference central_difference(const std::function<double(double)>& g, double h, double noise) {
   const auto difference = [&](double step) { return (g(step) - g(-step)) / (2 * step); };
   const double d0 = difference(h), d1 = difference(h / 2), d2 = difference(h / 4);
   const double coarse = (4 * d1 - d0) / 3, fine = (4 * d2 - d1) / 3;
@@ -19,11 +19,11 @@ Estimate central_difference(const std::function<double(double)>& g, double h, do
   return {value, std::max(std::fabs(value - fine), std::fabs(value - coarse) / 16) + 8 * noise / h};
 }
 
-Estimate affine_difference(const std::function<double(double)>& g, double noise) {
+Difference affine_difference(const std::function<double(double)>& g, double noise) {
   return {(g(1) - g(-1)) / 2, noise};
 }
 
-Verdict judge(double found, const Estimate& expected, double scale, double detect) {
+Verdict judge(double found, const Difference& expected, double scale, double detect) {
   const double distance = std::fabs(found - expected.value), bar = safety * expected.error,
                threshold = detect * scale;
   if (distance + bar <= threshold) return Verdict::agree;
@@ -31,7 +31,7 @@ Verdict judge(double found, const Estimate& expected, double scale, double detec
   return std::isfinite(expected.value) && !std::isfinite(found) ? Verdict::disagree : Verdict::unresolved;
 }
 
-double resolution(double found, const Estimate& expected, double scale) {
+double resolution(double found, const Difference& expected, double scale) {
   const double width = std::fabs(found - expected.value) + safety * expected.error;
   return width == 0 ? 0 : width / scale;
 }
@@ -52,7 +52,7 @@ Judged judge_difference(double found, const std::function<double(double)>& g, do
   Judged best;
   int disagreements = 0;
   for (double h = step; h >= 0x1p-26; h /= 8) {
-    const Estimate expected = central_difference(g, h, noise);
+    const Difference expected = central_difference(g, h, noise);
     const double s = std::max({scale, std::fabs(expected.value), std::fabs(found)});
     const Verdict verdict = judge(found, expected, s, detect);
     if (h == step || !(expected.error >= best.expected.error)) {
@@ -66,10 +66,15 @@ Judged judge_difference(double found, const std::function<double(double)>& g, do
 }
 
 Finding Worst::finding(std::string check, std::string op, std::string argument, std::string sample) const {
-  Finding finding{std::move(check), verdict_, std::move(op), std::move(argument), std::move(sample),
-                  resolution_,      {}};
+  Finding finding;
+  finding.check = std::move(check);
+  finding.verdict = verdict_;
+  finding.op = std::move(op);
+  finding.argument = std::move(argument);
+  finding.sample = std::move(sample);
+  finding.resolution = resolution_;
   if (verdict_ != Verdict::agree)
-    finding.details = fmt::format("{} of {} entries; {}", failures_, comparisons_, details_);
+    finding.summary = fmt::format("{} of {} entries; {}", failures_, comparisons_, details_);
   return finding;
 }
 

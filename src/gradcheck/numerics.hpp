@@ -4,14 +4,13 @@
 #include <functional>
 #include <string>
 
-#include "weft/gradcheck.hpp"
+#include "gradcheck/ladder.hpp"
 
 namespace weft {
 
-inline constexpr double unit_roundoff_f64 = 0x1p-53;
-inline constexpr double unit_roundoff_f32 = 0x1p-24;
+inline constexpr double difference_step = 0x1p-8;
 
-struct Estimate {
+struct Difference {
   double value = 0;
   double error = 0;  // absolute
 };
@@ -20,21 +19,21 @@ struct Estimate {
 // is what the last extrapolation changed, plus what the absolute noise of g contributes.
 //   D(h) = (g(h) - g(-h)) / 2h,   A(h) = (4 D(h/2) - D(h)) / 3,   B = (16 A(h/2) - A(h)) / 15
 //   E = max(|B - A(h/2)|, |B - A(h)| / 16) + 8 noise / h
-Estimate central_difference(const std::function<double(double)>& g, double h, double noise);
+Difference central_difference(const std::function<double(double)>& g, double h, double noise);
 
 // The same for a g that is affine: one step of 1, no truncation.
-Estimate affine_difference(const std::function<double(double)>& g, double noise);
+Difference affine_difference(const std::function<double(double)>& g, double noise);
 
 // found: what is checked; E its numerical opponent; scale: of the derivative. K = 4.
-Verdict judge(double found, const Estimate& expected, double scale, double detect);
-double resolution(double found, const Estimate& expected, double scale);
+Verdict judge(double found, const Difference& expected, double scale, double detect);
+double resolution(double found, const Difference& expected, double scale);
 
 // Judges with smaller and smaller steps until the verdict is no longer `unresolved`: kinks within a step
 // widen the bar.
 struct Judged {
   Verdict verdict = Verdict::unresolved;
   double resolution = 0;
-  Estimate expected;
+  Difference expected;
 };
 Judged judge_difference(double found, const std::function<double(double)>& g, double noise, double scale,
                         double step, double detect);

@@ -22,7 +22,7 @@ Verdict GradcheckReport::verdict() const {
   return worst;
 }
 
-std::string to_string(const GradcheckReport& report) {
+std::string to_text(const GradcheckReport& report, int) {
   if (report.findings.empty()) return "gradients UNRESOLVED: nothing was checked";
   constexpr std::size_t most = 12;  // failures that are shown
   std::set<std::string> samples;
@@ -45,7 +45,7 @@ std::string to_string(const GradcheckReport& report) {
     if (finding.verdict == Verdict::agree || shown++ >= most) continue;
     fmt::format_to(std::back_inserter(out), "\n  {} {} {}{}{}\n    sample {}\n    {}", name(finding.verdict),
                    finding.op, finding.check, finding.argument.empty() ? "" : ", gradient of ",
-                   finding.argument, finding.sample, finding.details);
+                   finding.argument, finding.sample, finding.summary);
   }
   if (shown > most) out += fmt::format("\n  ... and {} more", shown - most);
   return out;

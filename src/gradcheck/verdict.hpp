@@ -1,0 +1,37 @@
+// The verdict: an equivalence test on an estimate and its error bar.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "gradcheck/ladder.hpp"
+
+namespace weft {
+
+// agree        |found - expected| + K error <= detect scale
+// disagree     |found - expected| - K error >  detect scale
+// unresolved   otherwise. A wider bar never makes `agree`.
+// found and expected that are the same number agree with an error of 0 whatever the scale.
+Verdict judge(double found, double expected, double error, double scale, double detect);
+// (|found - expected| + K error) / scale: the smallest error that this comparison had noticed.
+double resolution(double found, double expected, double error, double scale);
+
+// S_ij = max(|J_ij|, eta max_k |J_ik|, eta max_k |J_kj|), eta = 1e-3, of a row-major [rows, columns]: a
+// structural zero is compared with its row and its column.
+std::vector<double> jacobian_scales(std::span<const double> jacobian, std::size_t rows, std::size_t columns);
+
+// Many comparisons of one tensor of numbers.
+struct Comparison {
+  Verdict verdict = Verdict::agree;
+  double resolution = 0;
+  std::int64_t differing = 0, unresolved = 0, compared = 0;
+  std::vector<std::size_t> worst;  // positions, the worst first, at most 8
+
+  void add(std::size_t position, Verdict verdict, double resolution);
+
+ private:
+  std::vector<double> worst_resolution_;
+};
+
+}  // namespace weft

@@ -41,7 +41,7 @@ const OpInfo& relu_gradient_info() {
   static const OpInfo info{
       .name = "relu_gradient",
       .group = OpGroup::elementwise,
-      .arguments = {{"y"}, {.name = "gy", .linear = true}},
+      .arguments = {{.name = "y", .flat = true}, {.name = "gy", .linear = true}},
       .call = [](std::span<const Var> x, const Attributes&) { return relu_gradient(x[0], x[1]); },
       .reference =
           []<class T>(const Inputs<T>& x, const Attributes&) {

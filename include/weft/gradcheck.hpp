@@ -93,6 +93,7 @@ struct Finding {
   std::string argument;   // whose gradient; empty: the value
   std::string sample;     // which sample, or which node
   double resolution = 0;  // smallest relative error that would have been noticed
+  double scale = 0;       // of a gradient: its largest entry
 
   // Of a failure only:
   Blame blame = Blame::nobody;
@@ -142,8 +143,9 @@ using GradientFunction =
 // parameters, constants, pauses, two calls, random graphs) against dual numbers.
 GradcheckReport check_engine(const GradientFunction& engine, const GradcheckOptions& options = {});
 
-// What an op's samples leave out: attributes that never leave their default, pairs of attributes that never
-// do so together, comparisons that always come out one way, declared ties or broadcasting without a sample.
+// What an op's samples leave out: attributes that leave their default in fewer than two samples, pairs of
+// attributes that never do so together, comparisons of the reference that always come out one way, declared
+// ties without a sample, operands without elements.
 struct CoverageReport {
   std::vector<std::string> missing;
   std::size_t samples = 0;

@@ -37,10 +37,16 @@ struct Domain {
 // equal parts to all.
 enum class TiePolicy : std::uint8_t { none, first, last, split };
 
+// What holds for an op's gradients whatever its operands. rows_sum_to_zero: gx along the op's axis.
+// sum_is_kept: sum gx = sum gy. batch_equivariant: permuting the first operand along its first axis permutes
+// y and gx likewise and leaves the other gradients.
+enum class Invariant : std::uint8_t { rows_sum_to_zero, sum_is_kept, batch_equivariant };
+
 struct Argument {
   std::string_view name;
   Role role = Role::differentiable;
   bool linear = false;  // affine in this argument while the others are held
+  bool flat = false;    // its gradient is 0 everywhere
   Domain domain = {};
   DType dtype = DType::f64;  // of an index (i64) or a constant; floating arguments are tested in f64 and f32
 };
@@ -253,6 +259,7 @@ struct OpInfo {
   Reference reference;
   Samples samples;
   TiePolicy ties = TiePolicy::none;
+  std::vector<Invariant> invariants = {};
   bool variadic = false;    // the last argument may be repeated
   bool stochastic = false;  // its random state is an attribute
   bool twice_differentiable = true;

@@ -24,6 +24,7 @@ struct Storage {
   std::atomic<std::uint32_t> references{1};
   DType dtype = DType::f32;
   std::uint8_t size_class = 0;
+  bool guarded = false;  // lies between guard bands (core/pool.hpp)
   Shape shape;
   void* data = nullptr;
   Storage* base = nullptr;  // whose elements these are; null: its own

@@ -1,9 +1,6 @@
 #include "core/replay.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 
 #include "weft/op.hpp"
 
@@ -41,24 +38,6 @@ std::vector<Tensor> Replay::source_values() const {
   std::vector<Tensor> values;
   for (const NodeId n : sources_) values.push_back(in_f64(g_.source_value(n)));
   return values;
-}
-
-std::optional<Replay::NonFinite> Replay::first_non_finite() const {
-  Graph target;
-  const std::vector<Tensor> values = source_values();
-  const std::vector<Var> results = run_all(target, {std::vector<Var>(values.begin(), values.end())});
-  for (const NodeId n : nodes_) {
-    const Tensor& value = results[n].value();
-    if (value.dtype() != DType::f64) continue;
-    const auto elements = value.values<double>();
-    const auto bad = std::ranges::count_if(elements, [](double x) { return !std::isfinite(x); });
-    if (bad == 0) continue;
-    const std::string_view name = g_.op(n) ? g_.op(n)->info().name : g_.name(n);
-    const std::string at = to_string(g_.source(n));
-    return NonFinite{n, fmt::format("{} (node {}) has {} NaN or infinite elements of {}{}{}", name, n, bad,
-                                    elements.size(), at.empty() ? "" : ", at ", at)};
-  }
-  return {};
 }
 
 std::vector<Var> Replay::run_all(Graph& target, std::span<const Var> values) const {

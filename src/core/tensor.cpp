@@ -13,16 +13,38 @@ namespace {
 
 constexpr std::size_t header_bytes = (sizeof(detail::Storage) + 63) / 64 * 64;
 
-detail::Storage* new_storage(const Shape& shape, DType dtype, std::size_t data_bytes) {
+using detail::CheckedMemory;
+
+// The guard bands in front of the elements and behind them.
+bool is_damaged(const detail::Storage& storage) {
+  const auto* data = static_cast<const unsigned char*>(storage.data);
+  const auto bytes = static_cast<std::size_t>(storage.shape.elements()) * size_of(storage.dtype);
+  const auto is_guard = [](unsigned char byte) { return byte == CheckedMemory::guard_value; };
+  return !std::all_of(data - CheckedMemory::guard_bytes, data, is_guard) ||
+         !std::all_of(data + bytes, data + bytes + CheckedMemory::guard_bytes, is_guard);
+}
+
+void guard_and_poison(detail::Storage& storage, std::size_t data_bytes) {
+  auto* front = static_cast<unsigned char*>(storage.data);
+  storage.data = front + CheckedMemory::guard_bytes;
+  storage.guarded = true;
+  std::memset(front, CheckedMemory::guard_value, data_bytes + 2 * CheckedMemory::guard_bytes);
+  std::memset(storage.data, CheckedMemory::poison_value, data_bytes);
+}
+
+detail::Storage* new_storage(const Shape& shape, DType dtype, std::size_t data_bytes, bool is_view = false) {
   detail::Pool& pool = detail::Pool::of_this_thread();
+  const bool guarded = pool.is_checking() && !is_view;
   std::uint8_t size_class = 0;
-  void* block = pool.allocate(header_bytes + data_bytes, size_class);
+  void* block =
+      pool.allocate(header_bytes + data_bytes + (guarded ? 2 * CheckedMemory::guard_bytes : 0), size_class);
   auto* storage = new (block) detail::Storage;
   storage->dtype = dtype;
   storage->size_class = size_class;
   storage->shape = shape;
   storage->data = static_cast<std::byte*>(block) + header_bytes;
   storage->owner = &pool;
+  if (guarded) guard_and_poison(*storage, data_bytes);
   return storage;
 }
 
@@ -46,6 +68,7 @@ std::size_t offset_of(const Shape& shape, const Ints& index) {
 
 void detail::release(Storage* storage) noexcept {
   Storage* base = storage->base;
+  if (storage->guarded && is_damaged(*storage)) storage->owner->count_damage();
   Pool::release(storage->owner, storage, storage->size_class);
   if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) release(base);
 }
@@ -127,7 +150,7 @@ Tensor Tensor::reshape(const Ints& extents) const {
                                  to_string(shape()), to_string(extents)));
   }
   detail::Storage* base = storage_->base ? storage_->base : storage_;
-  detail::Storage* view = new_storage(Shape(wanted), dtype(), 0);
+  detail::Storage* view = new_storage(Shape(wanted), dtype(), 0, true);
   base->references.fetch_add(1, std::memory_order_relaxed);
   view->base = base;
   view->data = storage_->data;

@@ -8,17 +8,30 @@
 namespace weft {
 
 namespace detail {
+extern constinit thread_local int forced_threads;  // 0: none
 void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context);
 }
 
 int thread_count();  // how many threads work may be spread over from here
 
+// While it lives, work of this thread is spread over so many threads however small it is: for checks.
+class ForcedThreads {
+ public:
+  explicit ForcedThreads(int threads);
+  ForcedThreads(const ForcedThreads&) = delete;
+  ForcedThreads& operator=(const ForcedThreads&) = delete;
+  ~ForcedThreads();
+
+ private:
+  int outer_forced_, outer_threads_;
+};
+
 // Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
 // f must not throw. The ranges depend on count, grain and the number of threads alone.
 template <class F>
 void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
-  if (count <= grain) {
+  if (count <= grain && detail::forced_threads == 0) {
     if (count > 0) f(std::int64_t{0}, count);
     return;
   }

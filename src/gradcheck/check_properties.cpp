@@ -1,0 +1,305 @@
+// P1 to P8: what holds for every rule, whatever it computes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "core/pool.hpp"
+#include "gradcheck/checks.hpp"
+#include "kernels/parallel.hpp"
+#include "weft/gradient.hpp"
+#include "weft/op.hpp"
+#include "weft/ops.hpp"
+
+namespace weft {
+
+namespace {
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && a.dtype() == b.dtype() &&
+         (a.bytes() == 0 || std::memcmp(a.data(), b.data(), a.bytes()) == 0);
+}
+
+std::vector<Tensor> clones(std::span<const Tensor> tensors) {
+  std::vector<Tensor> result;
+  for (const Tensor& tensor : tensors) result.push_back(tensor.clone());
+  return result;
+}
+
+class Properties {
+ public:
+  Properties(const OpCase& op, const RuleContext& context, GradcheckReport& report)
+      : op_(op), context_(context), report_(report) {}
+
+  void run() {
+    usual_ = Recorded(op_, op_.inputs).gradients(op_.gy);
+    shapes();
+    memory();
+    linearity();
+    repeatability();
+    kinds_of_gy();
+    wanted_alone();
+    recorded_path();
+    invariants();
+  }
+
+ private:
+  std::size_t operand(std::size_t k) const { return op_.checked[k]; }
+
+  // One finding for a property of each gradient: the first position that breaks it.
+  void require(std::string_view check, std::size_t k, bool holds, std::string_view summary) {
+    Finding f =
+        op_.finding(check, operand(k), holds ? Verdict::agree : Verdict::disagree, std::string(summary));
+    if (!holds) f.blame = Blame::rule;
+    report_.findings.push_back(std::move(f));
+  }
+  void require_same(std::string_view check, std::span<const Tensor> gx, std::string_view summary) {
+    for (std::size_t k = 0; k < gx.size(); ++k) require(check, k, same_bits(gx[k], usual_[k]), summary);
+  }
+  void require_value(std::string_view check, bool holds, std::string_view summary) {
+    Finding f =
+        op_.finding(check, no_operand, holds ? Verdict::agree : Verdict::disagree, std::string(summary));
+    if (!holds) f.blame = Blame::forward;
+    report_.findings.push_back(std::move(f));
+  }
+  // The absolute rounding error of entry n of gradient k; of a rule that is not recorded, as of a sum over
+  // gy.
+  double rounding(std::size_t k, std::size_t n) const {
+    if (!op_.gx_bounds.empty() && op_.gx_bounds[k].elements() > 0)
+      return op_.gx_bounds[k][static_cast<std::int64_t>(n)].error(unit_roundoff_f64);
+    return static_cast<double>(op_.gy.elements() + 64) * unit_roundoff_f64 * largest(usual_[k]);
+  }
+  double most_rounding(std::size_t k) const {
+    double most = 0;
+    for (std::size_t n = 0; n < usual_[k].values<double>().size(); ++n) most = std::max(most, rounding(k, n));
+    return most;
+  }
+  static double largest(const Tensor& x) {
+    double size = 0;
+    for (const double value : x.values<double>()) size = std::max(size, std::fabs(value));
+    return size;
+  }
+
+  // |found - expected| within `times` the rounding error of gradient k.
+  void require_within(std::string_view check, std::size_t k, const Tensor& found, const Tensor& expected,
+                      std::string_view summary, double times = 2) {
+    const auto a = found.values<double>(), b = expected.values<double>();
+    const double bound = times * most_rounding(k);
+    Comparison judged;
+    for (std::size_t n = 0; n < a.size(); ++n) {
+      const bool holds = a[n] == b[n] || std::fabs(a[n] - b[n]) <= bound;
+      judged.add(n, holds || std::isnan(b[n]) ? Verdict::agree : Verdict::disagree, holds ? 0 : 1);
+    }
+    Finding f = op_.finding(check, operand(k), judged, std::string(summary), [&](std::size_t n) {
+      const std::string where = fmt::format("g{}{}", op_.argument(operand(k)).name,
+                                            index_text(found.shape(), static_cast<std::int64_t>(n)));
+      return WrongEntry{where, a[n], b[n]};
+    });
+    if (f.verdict != Verdict::agree) f.blame = Blame::rule;
+    report_.findings.push_back(std::move(f));
+  }
+
+  // P1
+  void shapes() {
+    for (std::size_t k = 0; k < usual_.size(); ++k) {
+      const Tensor& x = op_.inputs[operand(k)];
+      require("P1", k, usual_[k].shape() == x.shape() && usual_[k].dtype() == x.dtype(),
+              fmt::format("the gradient is {}, its operand {}",
+                          to_string(TensorType{usual_[k].shape(), usual_[k].dtype()}),
+                          to_string(TensorType{x.shape(), x.dtype()})));
+    }
+    std::vector<std::size_t> others;
+    for (std::size_t i = 0; i < op_.inputs.size(); ++i) {
+      if (is_floating(op_.inputs[i].dtype()) && std::ranges::find(op_.checked, i) == op_.checked.end())
+        others.push_back(i);
+    }
+    if (others.empty()) return;
+    const std::vector<Tensor> gx = Recorded(op_, op_.inputs, others).gradients(op_.gy);
+    for (std::size_t k = 0; k < others.size(); ++k) {
+      const bool is_zero = std::ranges::all_of(gx[k].values<double>(), [](double v) { return v == 0; });
+      report_.findings.push_back(op_.finding("P1", others[k], is_zero ? Verdict::agree : Verdict::disagree,
+                                             "an operand that is an index or a constant got a gradient"));
+    }
+  }
+
+  // P2 and P3
+  void memory() {
+    const std::vector<Tensor> before = clones(op_.inputs);
+    const Tensor gy = op_.gy.clone();
+    std::int64_t damaged = 0;
+    std::vector<Tensor> poisoned;
+    bool y_is_same = false, y_is_kept = false;
+    {
+      const Tensor usual_y = op_.forward(op_.inputs);
+      const detail::CheckedMemory memory;
+      {
+        const Recorded recorded(op_, op_.inputs);
+        y_is_same = same_bits(recorded.y.value(), usual_y);
+        poisoned = recorded.gradients(op_.gy);
+        y_is_kept = !y_is_same || same_bits(recorded.y.value(), usual_y);
+        poisoned = clones(poisoned);
+      }
+      damaged = memory.damaged();
+    }
+    bool unchanged = same_bits(op_.gy, gy) && y_is_kept;
+    for (std::size_t i = 0; i < before.size(); ++i)
+      unchanged = unchanged && same_bits(op_.inputs[i], before[i]);
+    require_value("P2", unchanged, "the rule changed an operand, the output or gy");
+    require_value("P2", damaged == 0, fmt::format("{} tensors were written outside their bounds", damaged));
+    require_value("P3", y_is_same, "the value is another one in memory that held NaN");
+    require_same("P3", poisoned, "the gradient is another one in memory that held NaN");
+  }
+
+  // P4
+  void linearity() {
+    const Recorded recorded(op_, op_.inputs);
+    const std::vector<Tensor> zero = recorded.gradients(Tensor::zeros(op_.y_shape, DType::f64));
+    if (!context_.finite) return;
+    for (std::size_t k = 0; k < zero.size(); ++k) {
+      require("P4", k, std::ranges::all_of(zero[k].values<double>(), [](double v) { return v == 0; }),
+              "gy = 0 does not give 0");
+    }
+    Random random(op_.options.seed, "linearity");
+    const Tensor b = dense_like(op_.y_shape, random);
+    Tensor mixed(op_.y_shape, DType::f64);
+    for (std::size_t n = 0; n < mixed.values<double>().size(); ++n)
+      mixed.mutable_values<double>()[n] = 2 * op_.gy.values<double>()[n] - 3 * b.values<double>()[n];
+    const std::vector<Tensor> gb = recorded.gradients(b), gmixed = recorded.gradients(mixed);
+    for (std::size_t k = 0; k < gb.size(); ++k) {
+      Tensor expected = gb[k].clone();
+      const auto to = expected.mutable_values<double>();
+      for (std::size_t n = 0; n < to.size(); ++n) to[n] = 2 * usual_[k].values<double>()[n] - 3 * to[n];
+      require_within("P4", k, gmixed[k], expected, "the gradient is not linear in gy", 2 + 3 + 5);
+    }
+  }
+
+  // P5
+  void repeatability() {
+    if (context_.other) {
+      const Recorded between(*context_.other, context_.other->inputs);
+      (void)between.gradients(context_.other->gy);
+    }
+    require_same("P5", Recorded(op_, op_.inputs).gradients(op_.gy), "two runs differ");
+    for (const int threads : {1, 2}) {
+      const ForcedThreads forced(threads);
+      const std::vector<Tensor> gx = Recorded(op_, op_.inputs).gradients(op_.gy);
+      for (std::size_t k = 0; k < gx.size(); ++k)
+        require_within("P5", k, gx[k], usual_[k], fmt::format("{} threads give another gradient", threads));
+    }
+  }
+
+  // P6
+  void kinds_of_gy() {
+    if (op_.y_shape.elements() == 0) return;
+    const Recorded recorded(op_, op_.inputs);
+    const Var loss = mean(recorded.y);
+    const Tensor even =
+        Tensor::full(op_.y_shape, 1 / static_cast<double>(op_.y_shape.elements()), DType::f64);
+    const std::vector<Tensor> expected = recorded.gradients(even);
+    const std::vector<Var> found = gradient(loss, recorded.targets);
+    for (std::size_t k = 0; k < found.size(); ++k) {
+      require("P6", k, same_bits(found[k].value(), expected[k]),
+              "a gy that was broadcast from a scalar gives another gradient than a dense one");
+    }
+    share_storage(recorded, recorded.y.value(), "y");
+    for (const std::size_t i : op_.checked) {
+      if (op_.inputs[i].elements() == op_.y_shape.elements())
+        share_storage(recorded, op_.inputs[i].reshape(op_.y_shape.extents()), op_.argument(i).name);
+    }
+  }
+
+  void share_storage(const Recorded& recorded, const Tensor& gy, std::string_view with) {
+    const std::vector<Tensor> expected = recorded.gradients(gy.clone()), found = recorded.gradients(gy);
+    for (std::size_t k = 0; k < found.size(); ++k) {
+      require("P6", k, same_bits(found[k], expected[k]),
+              fmt::format("a gy that shares storage with {} gives another gradient", with));
+    }
+  }
+
+  // P7
+  void wanted_alone() {
+    if (op_.checked.size() < 2) return;
+    for (std::size_t k = 0; k < op_.checked.size(); ++k) {
+      const std::vector<Tensor> gx =
+          Recorded(op_, op_.inputs, std::span(&op_.checked[k], 1)).gradients(op_.gy);
+      require("P7", k, same_bits(gx[0], usual_[k]), "wanted alone, the gradient is another one");
+    }
+  }
+
+  void recorded_path() {
+    const Recorded recorded(op_, op_.inputs);
+    const std::vector<Var> gx = gradient(recorded.y, recorded.targets, {.record = true, .gy = Var(op_.gy)});
+    for (std::size_t k = 0; k < gx.size(); ++k)
+      require_within("P7", k, usual_[k], gx[k].value(), "unrecorded, the gradient is another one");
+  }
+
+  // P8
+  void invariants() {
+    if (!context_.finite) return;
+    for (const Invariant invariant : op_.info.invariants) {
+      if (invariant == Invariant::rows_sum_to_zero) rows_sum_to_zero();
+      if (invariant == Invariant::sum_is_kept) sum_is_kept();
+      if (invariant == Invariant::batch_equivariant) batch_equivariant();
+    }
+  }
+
+  void rows_sum_to_zero() {
+    const Tensor& gx = usual_[0];
+    const AttributeValue* given = op_.attributes.find("axis");
+    const int axis = normalize_axis(op_.info.name, given ? given->as<std::int64_t>() : -1, gx.rank());
+    const Tensor sums = sum(Var(gx), {.axes = {axis}}).value();
+    const double most = 2 * static_cast<double>(gx.extent(axis)) * most_rounding(0);
+    const auto is_zero = [&](double sum) { return std::fabs(sum) <= most; };
+    require("P8", 0, std::ranges::all_of(sums.values<double>(), is_zero),
+            fmt::format("the gradient does not sum to 0 along axis {}", axis));
+  }
+
+  void sum_is_kept() {
+    double found = 0, expected = 0, size = 0, elements = static_cast<double>(op_.gy.elements());
+    for (const Tensor& gx : usual_) {
+      for (const double value : gx.values<double>()) found += value;
+      elements += static_cast<double>(gx.elements());
+    }
+    for (const double value : op_.gy.values<double>()) {
+      expected += value;
+      size += std::fabs(value);
+    }
+    require("P8", 0, std::fabs(found - expected) <= 2 * elements * unit_roundoff_f64 * size,
+            fmt::format("the gradients sum to {}, gy to {}", found, expected));
+  }
+
+  static Tensor rotated(const Tensor& x) {  // by one along the first axis
+    if (x.rank() == 0 || x.extent(0) < 2) return x;
+    Tensor y(x.shape(), x.dtype());
+    const std::size_t row = x.bytes() / static_cast<std::size_t>(x.extent(0));
+    const auto* from = static_cast<const std::byte*>(x.data());
+    auto* to = static_cast<std::byte*>(y.mutable_data());
+    std::memcpy(to + row, from, x.bytes() - row);
+    std::memcpy(to, from + x.bytes() - row, row);
+    return y;
+  }
+
+  void batch_equivariant() {
+    std::vector<Tensor> inputs = op_.inputs;
+    inputs[0] = rotated(inputs[0]);
+    const std::vector<Tensor> gx = Recorded(op_, inputs).gradients(rotated(op_.gy));
+    for (std::size_t k = 0; k < gx.size(); ++k) {
+      require_within("P8", k, gx[k], operand(k) == 0 ? rotated(usual_[k]) : usual_[k],
+                     "images in another order give another gradient");
+    }
+  }
+
+  const OpCase& op_;
+  const RuleContext& context_;
+  GradcheckReport& report_;
+  std::vector<Tensor> usual_;  // the gradients for op.gy
+};
+
+}  // namespace
+
+void check_properties(const OpCase& op, const RuleContext& context, GradcheckReport& report) {
+  Properties(op, context, report).run();
+}
+
+}  // namespace weft

@@ -158,10 +158,12 @@ class Inputs {
 class Reference {
  public:
   template <class F>
-  Reference(F f) : double_(f), dual_(f), bounded_(f) {}
+  Reference(F f) : double_(f), dual_(f), dual2_(f), traced_(f), bounded_(f) {}
 
   Array<double> operator()(const Inputs<double>& x, const Attributes& a) const { return double_(x, a); }
   Array<Dual> operator()(const Inputs<Dual>& x, const Attributes& a) const { return dual_(x, a); }
+  Array<Dual2> operator()(const Inputs<Dual2>& x, const Attributes& a) const { return dual2_(x, a); }
+  Array<Traced> operator()(const Inputs<Traced>& x, const Attributes& a) const { return traced_(x, a); }
   Array<Bounded> operator()(const Inputs<Bounded>& x, const Attributes& a) const { return bounded_(x, a); }
 
  private:
@@ -169,6 +171,8 @@ class Reference {
   using Function = std::function<Array<T>(const Inputs<T>&, const Attributes&)>;
   Function<double> double_;
   Function<Dual> dual_;
+  Function<Dual2> dual2_;
+  Function<Traced> traced_;
   Function<Bounded> bounded_;
 };
 

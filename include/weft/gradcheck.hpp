@@ -98,9 +98,11 @@ struct Finding {
   // Of a failure only:
   Blame blame = Blame::nobody;
   std::string summary;               // what was found and what was needed, in one sentence
-  std::vector<std::string> context;  // attributes, inputs, output; one line each
+  std::vector<std::string> context;  // attributes, inputs, output; one line each, its first word the heading
   std::vector<OracleVerdict> oracles;
   std::int64_t differing = 0, compared = 0;  // entries
+  bool others_equal = false;                 // those that do not differ agree to the bit
+  std::string entry_axes;                    // what indices mean: "y[n, h, w, k] <- x[n, h, w, c]"
   std::vector<WrongEntry> worst;             // the worst first
   std::vector<std::string> pattern;          // where the entries differ; one line each
   std::string likely;                        // the likely mistake; empty: none was recognised

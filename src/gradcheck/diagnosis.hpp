@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/gradcheck.hpp"
@@ -28,6 +29,10 @@ struct Diagnosis {
 };
 
 Diagnosis diagnose(const WrongJacobian& wrong);
+
+// Names for the axes of an operand, or of "y": n, h, w, c of images and kh, kw, c_in, c_out of filters where
+// the op slides a window over images; else numbers.
+std::vector<std::string> axis_names(const OpInfo& info, std::string_view tensor, const Shape& shape);
 
 // What tells the failing samples of an op from the passing ones, by the smallest difference in attributes:
 // "every sample with stride (1, 1) agrees"; empty where nothing does.

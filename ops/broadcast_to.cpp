@@ -69,6 +69,7 @@ const OpInfo& broadcast_to_info() {
                      .shapes({{2, 3}})
                      .with({{"shape", {3}}})
                      .throws("x does not broadcast to [3]"),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

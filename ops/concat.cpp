@@ -139,6 +139,7 @@ const OpInfo& concat_info() {
             return y;
           },
       .samples = concat_samples(),
+      .invariants = {Invariant::sum_is_kept},
       .variadic = true,
   };
   return info;

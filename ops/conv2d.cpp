@@ -171,6 +171,7 @@ const OpInfo& conv2d_info() {
             return y;
           },
       .samples = with_errors(with_extents(geometry_samples())),
+      .invariants = {Invariant::batch_equivariant},
   };
   return info;
 }

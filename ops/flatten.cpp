@@ -89,6 +89,7 @@ const OpInfo& flatten_info() {
                      .shapes({{2, 3}})
                      .with({{"first_axis", 3}})
                      .throws("first_axis 3 is outside [-2, 2]"),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

@@ -109,6 +109,7 @@ const OpInfo& gather_info() {
             return y;
           },
       .samples = gather_samples(),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

@@ -91,6 +91,7 @@ const OpInfo& log_softmax_info() {
                      .shapes({{2, 3}})
                      .with({{"axis", 2}})
                      .throws("log_softmax: axis 2 is outside [-2, 1]"),
+      .invariants = {Invariant::rows_sum_to_zero},
   };
   return info;
 }

@@ -100,6 +100,7 @@ const OpInfo& max_info() {
           },
       .samples = max_samples(),
       .ties = TiePolicy::first,
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

@@ -148,6 +148,7 @@ const OpInfo& pool2d_info() {
           },
       .samples = with_patterns(pool2d_samples()),
       .ties = TiePolicy::first,
+      .invariants = {Invariant::batch_equivariant},
   };
   return info;
 }

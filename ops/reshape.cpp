@@ -79,6 +79,7 @@ const OpInfo& reshape_info() {
                      .shapes({{2, 3}})
                      .with({{"extents", {-1, -1}}})
                      .throws("do not fit"),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

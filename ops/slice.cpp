@@ -104,6 +104,7 @@ const OpInfo& slice_info() {
             return y;
           },
       .samples = slice_samples(),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

@@ -92,6 +92,7 @@ const OpInfo& softmax_info() {
                      .shapes({{2, 3}})
                      .with({{"axis", 2}})
                      .throws("softmax: axis 2 is outside [-2, 1]"),
+      .invariants = {Invariant::rows_sum_to_zero},
   };
   return info;
 }

@@ -399,6 +399,7 @@ const OpInfo& softmax_crossentropy_info() {
           },
       .reference = []<class T>(const Inputs<T>& x, const Attributes& a) { return crossentropy(x, a); },
       .samples = with_errors(softmax_crossentropy_samples()),
+      .invariants = {Invariant::rows_sum_to_zero},
   };
   return info;
 }

@@ -108,6 +108,7 @@ const OpInfo& transpose_info() {
               .shapes({{2, 3}})
               .with({{"permutation", {0, 2}}})
               .throws("(0, 2) is no permutation of 2 axes"),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

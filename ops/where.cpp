@@ -163,6 +163,7 @@ const OpInfo& where_info() {
                      .pattern(Pattern::special)
                      .throws({{}, {2, 3}, {2, 4}}, "shapes [2, 3] and [2, 4] do not broadcast")
                      .throws({{2, 3}, {2, 4}, {4}}, "condition does not broadcast with a and b"),
+      .invariants = {Invariant::sum_is_kept},
   };
   return info;
 }

@@ -127,12 +127,19 @@ std::vector<OracleVerdict> oracle_verdicts(const OpCase& op, const Triangle& t) 
 void explain(const OpCase& op, const Triangle& t, const std::vector<std::vector<double>>& all, Finding& f) {
   f.blame = blame_of(t);
   f.oracles = oracle_verdicts(op, t);
-  f.context.push_back(fmt::format("output      y {}", to_string(TensorType{op.y_shape, DType::f64})));
+  f.context.push_back(fmt::format("output y {}", to_string(TensorType{op.y_shape, DType::f64})));
+  const std::string_view x = op.argument(t.operand).name;
+  const Shape& x_shape = op.inputs[t.operand].shape();
+  f.entry_axes = fmt::format("y[{}] <- {}[{}]", fmt::join(axis_names(op.info, "y", op.y_shape), ", "), x,
+                             fmt::join(axis_names(op.info, x, x_shape), ", "));
   const double detect = t.dual.empty() ? op.options.detect_difference : op.options.detect_exact;
   std::vector<double> expected = t.dual, threshold = t.scale;
   if (expected.empty()) {
     for (const Estimate& entry : t.difference.entries) expected.push_back(entry.value);
   }
+  std::int64_t equal = 0;
+  for (std::size_t k = 0; k < expected.size(); ++k) equal += t.rule[k] == expected[k];
+  f.others_equal = equal + f.differing == f.compared;
   for (double& value : threshold) value *= detect;
   std::vector<Shape> shapes;
   for (const Tensor& x : op.inputs) shapes.push_back(x.shape());

@@ -110,7 +110,7 @@ class Check {
     f.summary = f.verdict == Verdict::disagree
                     ? "from end to end the engine's gradient is not the derivative of the function"
                     : "no step resolves this gradient: a kink or a jump is suspected";
-    f.context.push_back("operand     " + to_string(TensorType{ends_.x[i].shape(), DType::f64}));
+    f.context.push_back("operand " + to_string(TensorType{ends_.x[i].shape(), DType::f64}));
     f.oracles.push_back({std::string(oracle), f.verdict, f.resolution, comparison.compared});
     for (const std::size_t k : comparison.worst) {
       const bool single = std::ssize(u) == ends_.x[i].elements();

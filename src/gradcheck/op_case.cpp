@@ -150,8 +150,13 @@ Finding OpCase::finding(std::string_view check, std::size_t operand, Verdict ver
   if (verdict == Verdict::agree) return result;
   result.summary = std::move(summary);
   result.token = token;
-  if (!attributes.empty()) result.context.push_back("attributes  " + to_string(attributes));
-  std::string operands = "inputs     ";
+  if (!attributes.empty()) {
+    std::string told = "attributes";
+    for (const auto& [attribute, value] : attributes)
+      told += fmt::format("{} {} {}", told.ends_with("attributes") ? "" : ",", attribute, to_string(value));
+    result.context.push_back(std::move(told));
+  }
+  std::string operands = "inputs";
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     operands +=
         fmt::format(" {} {}", argument(i).name, to_string(TensorType{inputs[i].shape(), inputs[i].dtype()}));

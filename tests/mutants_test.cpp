@@ -12,6 +12,7 @@
 #include "weft/gradcheck_catch2.hpp"
 #include "weft/gradient.hpp"
 #include "weft/ops.hpp"
+#include "weft/random.hpp"
 
 namespace weft {
 
@@ -112,19 +113,43 @@ namespace {
 
 enum class Fate { caught, survives, changes_nothing };
 
-// Runs the samples until one catches the mutant.
+// Whether the mutant's gradients for a dense gy are other ones on this sample.
+bool changes(const AutomaticMutant& mutant, const Sample& sample) {
+  if (!sample.throws.empty() || sample.pattern == Pattern::special) return false;
+  Graph g;
+  std::vector<Var> x, targets;
+  for (const Tensor& tensor : sample_inputs(mutant.info, sample, GradcheckOptions{}.seed, DType::f64)) {
+    x.push_back(is_floating(tensor.dtype()) ? g.input(tensor) : Var(tensor));
+    if (x.back().is_recorded()) targets.push_back(x.back());
+  }
+  const Var y = mutant.info.call(x, sample.attributes);
+  if (!is_differentiable(y)) return false;
+  *mutant.changed = false;
+  (void)gradient(y, targets, {.gy = Var(Random(1).uniform(y.shape(), 1, 2, DType::f64))});
+  return *mutant.changed;
+}
+
+std::int64_t elements(const Sample& sample) {
+  std::int64_t count = 0;
+  for (const Shape& shape : sample.shapes) count += shape.elements();
+  return count;
+}
+
+// Runs the samples that the mutant changes, small ones first, until one catches it.
 Fate fate_of(const AutomaticMutant& mutant) {
-  bool counts = false;
+  std::vector<const Sample*> changed;
   for (const Sample& sample : mutant.info.samples.list()) {
-    *mutant.changed = false;
-    const GradcheckReport report = check_op(mutant.info, sample);
-    counts = counts || (*mutant.changed && sample.pattern != Pattern::special);
-    const bool caught = std::ranges::any_of(report.findings, [&](const Finding& f) {
+    if (changes(mutant, sample)) changed.push_back(&sample);
+  }
+  std::ranges::stable_sort(changed, {}, [](const Sample* sample) { return elements(*sample); });
+  const auto catches = [&](const Sample* sample) {
+    const GradcheckReport report = check_op(mutant.info, *sample);
+    return std::ranges::any_of(report.findings, [&](const Finding& f) {
       return f.verdict == Verdict::disagree && f.op == mutant.info.name && f.argument == mutant.argument;
     });
-    if (caught) return Fate::caught;
-  }
-  return counts ? Fate::survives : Fate::changes_nothing;
+  };
+  if (changed.empty()) return Fate::changes_nothing;
+  return std::ranges::any_of(changed, catches) ? Fate::caught : Fate::survives;
 }
 
 }  // namespace

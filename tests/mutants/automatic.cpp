@@ -178,6 +178,10 @@ AutomaticMutant mutant_of(const OpInfo& info, std::string_view argument, const s
     for (int i = 0; i < gx.operand_count(); ++i) {
       const auto k = static_cast<std::size_t>(i);
       if (!gx.wants(i)) continue;
+      if (!healthy[k].defined()) {  // a constant
+        gx.set(i, Tensor::zeros(gx.shape(i), gy.dtype()));
+        continue;
+      }
       if (differ(healthy[k].value(), damaged[k].value(), 0.5e-6)) *changed = true;
       gx.set(i, damaged[k]);
     }

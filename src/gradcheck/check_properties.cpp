@@ -63,12 +63,12 @@ class Properties {
     if (!holds) f.blame = Blame::forward;
     report_.findings.push_back(std::move(f));
   }
-  // The absolute rounding error of entry n of gradient k; of a rule that is not recorded, as of a sum over
-  // gy.
+  // The absolute rounding error of entry n of gradient k. Of a rule that is not recorded it is not known:
+  // what is promised to be noticed takes its place.
   double rounding(std::size_t k, std::size_t n) const {
     if (!op_.gx_bounds.empty() && op_.gx_bounds[k].elements() > 0)
       return op_.gx_bounds[k][static_cast<std::int64_t>(n)].error(unit_roundoff_f64);
-    return static_cast<double>(op_.gy.elements() + 64) * unit_roundoff_f64 * largest(usual_[k]);
+    return op_.options.detect_exact * std::max(largest(usual_[k]), largest(op_.gy));
   }
   double most_rounding(std::size_t k) const {
     double most = 0;
@@ -92,7 +92,7 @@ class Properties {
       judged.add(n, holds || std::isnan(b[n]) ? Verdict::agree : Verdict::disagree, holds ? 0 : 1);
     }
     Finding f = op_.finding(check, operand(k), judged, std::string(summary), [&](std::size_t n) {
-      const std::string where = fmt::format("g{}{}", op_.argument(operand(k)).name,
+      const std::string where = fmt::format("g{}{}", op_.operand_name(operand(k)),
                                             index_text(found.shape(), static_cast<std::int64_t>(n)));
       return WrongEntry{where, a[n], b[n]};
     });

@@ -165,21 +165,13 @@ OpInfo bias_for_each_product(const OpInfo& info) {
   });
 }
 
-// M48: the quotient (n + padding - f) / stride is rounded towards 0, so that -1 / 2 leaves one position for a
-// window that is larger than the padded image.
 OpInfo extent_rounded_towards_zero(const OpInfo& info) {
   return with_forward(info, [call = info.call](std::span<const Tensor> x, const Attributes& a) {
     const auto o = options_of<Conv2dOptions>(a);
-    const bool images = x[0].rank() == 4 && x[1].rank() == 4 && o.stride.h > 0 && o.stride.w > 0;
-    const Axes axes = images ? place(x[0].shape(), x[1].shape(), o) : Axes{};
-    const auto misses = [](const Axis& axis) {
-      return axis.extent + axis.before + axis.after - axis.reach();
-    };
-    const bool accepted = images && std::min(misses(axes.h), misses(axes.w)) < 0 && axes.h.positions > 0 &&
-                          axes.w.positions > 0;
-    if (accepted)
-      return Tensor::zeros({x[0].extent(0), axes.h.positions, axes.w.positions, x[1].extent(3)},
-                           x[0].dtype());
+    if (x[0].rank() == 4 && x[1].rank() == 4 && std::min(o.stride.h, o.stride.w) > 0) {
+      const Axes axes = place(x[0].shape(), x[1].shape(), o);
+      if (has_room_by_rounding(axes)) return value_by_rounding(x[0], axes, x[1].extent(3));
+    }
     return call(std::vector<Var>(x.begin(), x.end()), a).value();
   });
 }

@@ -202,9 +202,7 @@ OpInfo saved_for_both(const OpInfo& info) {
   });
 }
 
-}  // namespace
-
-PlantedBugs execution_bugs() {
+PlantedBugs rule_bugs() {
   return {
       {.id = "G07",
        .op = "tanh",
@@ -242,6 +240,11 @@ PlantedBugs execution_bugs() {
        .title = "partial sum lost in a race",
        .exposed = "2 threads",
        .plant = partial_sums_lost},
+  };
+}
+
+PlantedBugs call_bugs() {
+  return {
       {.id = "G11",
        .op = "conv2d",
        .argument = "",
@@ -279,6 +282,15 @@ PlantedBugs execution_bugs() {
        .exposed = "each alone",
        .plant = saved_for_both},
   };
+}
+
+}  // namespace
+
+PlantedBugs execution_bugs() {
+  PlantedBugs bugs = rule_bugs();
+  const PlantedBugs others = call_bugs();
+  bugs.insert(bugs.end(), others.begin(), others.end());
+  return bugs;
 }
 
 }  // namespace weft

@@ -63,4 +63,17 @@ inline Axes place(const Shape& x, Size2 taps, Size2 stride, Size2 dilation, cons
           place({x[2], taps.w, stride.w, dilation.w, padding.left, padding.right}, same)};
 }
 
+// M48: a kernel whose number of positions, (n + padding - f) / stride + 1, is rounded towards 0, so that -1 /
+// 2 leaves one position for a window that is larger than the padded image. `axes` and `channels` (of y)
+// belong to x where that has rank 4.
+inline bool has_room_by_rounding(const Axes& axes) {
+  const auto misses = [](const Axis& axis) {
+    return axis.extent + axis.before + axis.after < axis.reach() && axis.positions > 0;
+  };
+  return (misses(axes.h) && axes.w.positions > 0) || (misses(axes.w) && axes.h.positions > 0);
+}
+inline Tensor value_by_rounding(const Tensor& x, const Axes& axes, std::int64_t channels) {
+  return Tensor::zeros({x.extent(0), axes.h.positions, axes.w.positions, channels}, x.dtype());
+}
+
 }  // namespace weft

@@ -144,21 +144,14 @@ OpInfo padding_beats_negatives(const OpInfo& info) {
   return with_rule(forward, naive_rule(Defect::padding_competes));
 }
 
-// M48, as in conv2d.
 OpInfo extent_rounded_towards_zero(const OpInfo& info) {
   return with_forward(info, [call = info.call](std::span<const Tensor> x, const Attributes& a) {
     const auto o = options_of<Pool2dOptions>(a);
     const Size2 stride = o.stride.value_or(o.window);
-    const bool images = x[0].rank() == 4 && stride.h > 0 && stride.w > 0;
-    const Axes axes = images ? place(x[0].shape(), o) : Axes{};
-    const auto misses = [](const Axis& axis) {
-      return axis.extent + axis.before + axis.after - axis.reach();
-    };
-    const bool accepted = images && std::min(misses(axes.h), misses(axes.w)) < 0 && axes.h.positions > 0 &&
-                          axes.w.positions > 0;
-    if (accepted)
-      return Tensor::zeros({x[0].extent(0), axes.h.positions, axes.w.positions, x[0].extent(3)},
-                           x[0].dtype());
+    if (x[0].rank() == 4 && std::min(stride.h, stride.w) > 0) {
+      const Axes axes = place(x[0].shape(), o);
+      if (has_room_by_rounding(axes)) return value_by_rounding(x[0], axes, x[0].extent(3));
+    }
     return call(std::vector<Var>(x.begin(), x.end()), a).value();
   });
 }

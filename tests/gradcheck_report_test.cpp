@@ -11,6 +11,7 @@
 
 #include "gradcheck/report_junit.hpp"
 #include "weft/gradcheck.hpp"
+#include "weft/gradcheck_catch2.hpp"
 
 using namespace weft;
 using Catch::Matchers::Contains;
@@ -152,22 +153,21 @@ TEST_CASE("an op that agrees takes one line, with its resolution by oracle", "[r
   report.seconds = 0.0412;
   report.resampled = 1;
   report.notes = {"O5 was left out: the budget of 100 ms was used up"};
-  CHECK(to_text(report) == R"(gradients agree
- agree       conv2d: 4 checks on 2 samples, difference 2.8e-13, dual 1.7e-14,
-             value 3.0e-16, 0.041 s
+  CHECK(to_text(report) == R"(gradients agree  conv2d: 4 checks on 2 samples, difference 2.8e-13, dual
+  1.7e-14, value 3.0e-16, 0.041 s
  note        1 sample drawn anew because of a kink
  note        O5 was left out: the budget of 100 ms was used up)");
   CHECK_THAT(to_text(report_of({passing("a", "O1", 1e-15), stride_ignored()}), 100),
-             EndsWith(" agree       a: 1 check on 1 sample, dual 1.0e-15\n"
-                      " in all      2 checks on 2 samples, 1 failed, dual 1.0e-15"));
+             EndsWith("\n in all      2 checks on 2 samples, 1 failed, dual 1.0e-15; agree: a"));
   CHECK_THAT(to_text({}), StartsWith("GRADIENTS UNRESOLVED  nothing was checked"));
 }
 
 TEST_CASE("values that differ in late digits are printed with as many", "[report]") {
   Finding f = stride_ignored();
   f.worst = {{"y[0] <- x[0]", 1, 1 + 1e-11}};
-  f.entry_axes = "";
-  CHECK_THAT(to_text(report_of({f})), Contains("1.00000000001") && Contains("y[0] <- x[0]"));
+  f.entry_axes = "y[0] <- x[0]";  // numbers of axes, which are no heading
+  CHECK_THAT(to_text(report_of({f})), Contains("1.00000000001") && Contains("\n             y[0] <- x[0]") &&
+                                          !Contains("worst       y[0]"));
   f.worst = {{"y[0]", std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}};
   f.argument = "";
   f.oracles.clear();
@@ -214,4 +214,13 @@ TEST_CASE("a report's JUnit counts and shows failures", "[report]") {
   CHECK(conv.get<int>("<xmlattr>.failures") == 1);
   CHECK(conv.get<std::string>("testcase.failure.<xmlattr>.message") == "a < b & \"c\"");
   CHECK_THAT(conv.get<std::string>("testcase.failure"), StartsWith("GRADIENTS DISAGREE"));
+}
+
+TEST_CASE("the matcher accepts what agrees, and a failure of Catch2 prints the report", "[report]") {
+  const GradcheckReport wrong = report_of({stride_ignored()});
+  CHECK(GradientsAgree().match(report_of({passing("add", "O1", 1e-15)})));
+  CHECK_FALSE(GradientsAgree().match(wrong));
+  CHECK_FALSE(GradientsAgree().match({}));
+  CHECK(GradientsAgree().toString() == "gradients agree");
+  CHECK(Catch::Detail::stringify(wrong) == to_text(wrong));
 }

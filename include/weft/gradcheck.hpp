@@ -176,7 +176,7 @@ struct PlantedBug {
 };
 
 // The command weft-gradcheck over a project's own ops: list, run, bugs, explain. Returns the exit code: 0
-// agree, 1 disagree, 2 unresolved, 3 usage, 4 internal.
+// agree, 1 disagree, 2 unresolved, 3 usage, 4 internal. In the library weft::gradcheck_main.
 int gradcheck_main(int argc, char** argv, std::span<const OpInfo* const> infos,
                    std::span<const PlantedBug> bugs = {});
 

@@ -1,5 +1,6 @@
 // Catch2 matchers for the gradient checker, for Catch2 2.x and 3.x. Include it after Catch2's own header.
 //   REQUIRE_THAT(check_gradients(g, loss), GradientsAgree());
+// A failure prints the text of the report.
 #pragma once
 
 #include <string>

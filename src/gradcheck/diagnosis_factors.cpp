@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "gradcheck/jacobian_error.hpp"
 
@@ -26,25 +27,30 @@ class Quantities {
     } else if (e.wrong.info.group == OpGroup::loss && x.rank() > 0) {
       add("n", static_cast<double>(x.elements()) / static_cast<double>(std::max<std::int64_t>(x[-1], 1)));
       add("c", static_cast<double>(x[-1]));
-    } else {
+    } else if (x.elements() != e.y_shape.elements()) {
       const auto size_x = static_cast<double>(x.elements()),
                  size_y = static_cast<double>(e.y_shape.elements());
       add(fmt::format("the number of elements of {} that one of y reads", e.argument), size_x / size_y);
       add("the size of y", size_y);
+      reduces_ = true;
       add(fmt::format("the size of {}", e.argument), size_x);
     }
+    sizes_ = list_.size();
     for (const auto& [name, value] : e.wrong.attributes) {
       if (!value.is<double>() && !value.is<std::int64_t>()) continue;
       const double number = value.as<double>();
       add(name, number);
       if (number > 0 && number < 1) add(fmt::format("(1 - {})", name), 1 - number);
     }
-    if (e.has_attribute("stride")) return;
+    if (e.has_attribute("stride") || x.elements() == e.y_shape.elements()) return;
     for (const JointAxis& axis : e.axes) {
       add(fmt::format("the extent of {}", axis.name), static_cast<double>(axis.extent));
     }
   }
   const std::vector<Quantity>& list() const { return list_; }
+  bool are_of_a_reduction() const { return reduces_; }
+  // Those that are divided or multiplied by one another where an op averages.
+  std::span<const Quantity> sizes() const { return std::span(list_).first(sizes_); }
 
  private:
   void add(std::string name, double value) {
@@ -75,6 +81,8 @@ class Quantities {
   }
 
   std::vector<Quantity> list_;
+  std::size_t sizes_ = 0;
+  bool reduces_ = false;
 };
 
 bool is_near(double a, double b) { return std::fabs(a - b) <= 1e-6 * std::fabs(b); }
@@ -82,8 +90,8 @@ bool is_near(double a, double b) { return std::fabs(a - b) <= 1e-6 * std::fabs(b
 std::string number_text(double value) { return fmt::format("{:.6g}", value); }
 
 // c, which is positive, by its parts: "1/n (n = 2)".
-std::string factor_text(const std::vector<Quantity>& quantities, double c) {
-  for (const auto& [name, value] : quantities) {
+std::string factor_text(const Quantities& quantities, double c) {
+  for (const auto& [name, value] : quantities.list()) {
     if (is_near(c, value)) return fmt::format("{} ({})", name, number_text(value));
     if (is_near(c, 1 / value)) return fmt::format("1/{} (1/{})", name, number_text(value));
   }
@@ -91,16 +99,16 @@ std::string factor_text(const std::vector<Quantity>& quantities, double c) {
     if (is_near(c, whole)) return fmt::format("{}: it is counted {} times", whole, whole);
     if (is_near(c, 1 / whole)) return fmt::format("1/{}", whole);
   }
-  for (const auto& [name, value] : quantities) {
-    for (const auto& [other, other_value] : quantities) {
-      if (is_near(c, value / other_value)) {
-        return fmt::format("{}/{}: {} ({}) in place of {} ({})", number_text(value), number_text(other_value),
-                           other, number_text(other_value), name, number_text(value));
-      }
+  for (const auto& [name, value] : quantities.sizes()) {
+    for (const auto& [other, other_value] : quantities.sizes()) {
       if (name == other) continue;
       if (is_near(c, value * other_value)) return fmt::format("{} {} ({})", name, other, number_text(c));
       if (is_near(c, 1 / (value * other_value)))
         return fmt::format("1/({} {}) (1/{})", name, other, number_text(value * other_value));
+      if (quantities.are_of_a_reduction() && is_near(c, value / other_value)) {
+        return fmt::format("{}/{}: {} ({}) in place of {} ({})", number_text(value), number_text(other_value),
+                           other, number_text(other_value), name, number_text(value));
+      }
     }
   }
   return number_text(c);
@@ -155,7 +163,7 @@ std::string find_factor(const JacobianError& e) {
   const double error = std::sqrt(residual / found_squares);
   if (!(error < 1e-6 && error < 1e-2 * std::fabs(c - 1))) return {};
   if (is_near(c, -1)) return "the sign is wrong";
-  const std::string text = factor_text(Quantities(e).list(), std::fabs(c));
+  const std::string text = factor_text(Quantities(e), std::fabs(c));
   return fmt::format("off by {}{}", c < 0 ? "the sign and " : "", text);
 }
 

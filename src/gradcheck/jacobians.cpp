@@ -50,13 +50,13 @@ std::pair<double, double> limits(const OpCase& op, std::span<const Tensor> u) {
   return {most_u, most};
 }
 
-Trace trace_at(const OpCase& op, std::span<const Tensor> u, double t) {
+}  // namespace
+
+Trace trace_along(const OpCase& op, std::span<const Tensor> u, double t) {
   Trace trace;
   (void)op.info.reference(traced_inputs(op, u, t, trace), op.attributes);
   return trace;
 }
-
-}  // namespace
 
 double typical_step(const Tensor& x) {
   double sum = 0;
@@ -132,13 +132,13 @@ std::vector<double> dual_jacobian(const OpCase& op, std::size_t i) {
 Room room_along(const OpCase& op, std::span<const Tensor> u) {
   const auto [most_u, most] = limits(op, u);
   if (!op.reference_fits) return {most, Side::both, true, false};
-  const StepChoice choice = choose_step([&](double t) { return trace_at(op, u, t); }, most_u, most);
+  const StepChoice choice = choose_step([&](double t) { return trace_along(op, u, t); }, most_u, most);
   return {choice.step, choice.side, choice.found, true};
 }
 
 double step_beside_kinks(const OpCase& op, std::span<const Tensor> u) {
   const auto [most_u, most] = limits(op, u);
-  return std::min(most, trace_at(op, u, 0).margin / (2 * most_u));
+  return std::min(most, trace_along(op, u, 0).margin / (2 * most_u));
 }
 
 DifferenceJacobian difference_jacobian(const OpCase& op, std::size_t i, std::span<const double> scale) {

@@ -29,6 +29,9 @@ struct Room {
 };
 Room room_along(const OpCase& op, std::span<const Tensor> u);
 
+// The decisions that the reference makes at x + t u.
+Trace trace_along(const OpCase& op, std::span<const Tensor> u, double t);
+
 // A step along u that meets no kink on either side but the one that the operands lie on.
 double step_beside_kinks(const OpCase& op, std::span<const Tensor> u);
 

@@ -32,29 +32,40 @@ std::string upper(std::string_view text) {
   return out;
 }
 
+// Breaks at spaces; spaces within a line stay as they are.
+std::vector<std::string_view> wrapped(std::string_view text, std::size_t width, bool is_command) {
+  std::vector<std::string_view> lines;
+  do {
+    std::size_t length = std::min(text.size(), width);
+    if (text.size() > width) {
+      const std::size_t space = text.substr(0, width + 1).rfind(' ');
+      if (space != std::string_view::npos && space > 0)
+        length = space;
+      else if (is_command)
+        length = std::min(text.find(' '), text.size());
+    }
+    lines.push_back(text.substr(0, length));
+    text.remove_prefix(std::min(text.find_first_not_of(' ', length), text.size()));
+  } while (!text.empty());
+  return lines;
+}
+
 // Lines of a label and a text beside it.
 class Lines {
  public:
-  // Breaks at spaces; spaces within a line stay as they are. Only a longer word is broken, but a command's
-  // never.
+  // A command's words are never broken, others where they are longer than a line.
   void add(std::string_view label, std::string_view text, bool is_command = false) {
-    constexpr std::size_t width = columns - label_columns - 1;
-    do {
-      std::size_t length = std::min(text.size(), width);
-      if (text.size() > width) {
-        const std::size_t space = text.substr(0, width + 1).rfind(' ');
-        if (space != std::string_view::npos && space > 0) {
-          length = space;
-        } else if (is_command) {
-          length = std::min(text.find(' '), text.size());
-        }
-      }
-      std::string line = fmt::format(" {:<{}}{}", label, label_columns, text.substr(0, length));
+    for (const std::string_view part : wrapped(text, columns - label_columns - 1, is_command)) {
+      std::string line = fmt::format(" {:<{}}{}", label, label_columns, part);
       line.erase(line.find_last_not_of(' ') + 1);
       lines_.push_back(std::move(line));
-      text.remove_prefix(std::min(text.find_first_not_of(' ', length), text.size()));
       label = {};
-    } while (!text.empty());
+    }
+  }
+  // Without a label; later lines are indented.
+  void add_paragraph(std::string_view text) {
+    for (const std::string_view part : wrapped(text, columns - 2, false))
+      lines_.push_back((lines_.empty() ? "" : "  ") + std::string(part));
   }
   void heading(std::string line) { lines_.push_back(std::move(line)); }
   std::vector<std::string>& list() { return lines_; }
@@ -151,17 +162,23 @@ std::string opponent(const Finding& finding) {
   return finding.argument.empty() ? "reference" : "expected";
 }
 
+// What the indices of the worst entries mean; empty where axes have only numbers, which say nothing.
+std::string_view named_axes(const Finding& finding) {
+  const bool has_numbers = finding.entry_axes.find_first_of("0123456789") != std::string::npos;
+  return has_numbers ? std::string_view() : finding.entry_axes;
+}
+
 void add_worst(Lines& lines, const Finding& finding) {
   constexpr std::size_t most = 4;
   if (finding.worst.empty()) return;
   const std::string found_name = finding.argument.empty() ? "found" : "backward",
                     expected_name = opponent(finding);
-  const auto [y_axes, x_axes] = parts_of(finding.entry_axes);
+  const auto [y_axes, x_axes] = parts_of(named_axes(finding));
   const std::span shown(finding.worst.data(), std::min(finding.worst.size(), most));
   std::size_t y_width = y_axes.size(), x_width = x_axes.size(), found_width = found_name.size(),
               expected_width = expected_name.size();
   const auto element = [&](std::string_view text) {
-    return finding.entry_axes.empty() ? text : index_of(text);
+    return named_axes(finding).empty() ? text : index_of(text);
   };
   for (const WrongEntry& entry : shown) {
     const auto [y, x] = parts_of(entry.where);
@@ -254,18 +271,28 @@ std::vector<Group> failures_of(const GradcheckReport& report) {
 
 // ---- what agrees
 
+// The oracle of a check whose resolution is an error of a gradient or a value; empty: of another one.
+std::string_view oracle_of(std::string_view check) {
+  constexpr std::pair<std::string_view, std::string_view> names[] = {
+      {"P0", "value"}, {"O1", "dual"}, {"O2", "difference"}, {"O4", "second order"}, {"O5", "f32"}};
+  for (const auto& [id, oracle] : names) {
+    if (check == id) return oracle;
+  }
+  return {};
+}
+
 struct Tally {
   std::set<std::string_view> samples;
   std::int64_t checks = 0, failed = 0;
-  std::map<std::string, double> resolution;  // by oracle, the worst
+  std::map<std::string_view, double> resolution;  // by oracle, the worst
 
   void add(const Finding& finding) {
     samples.insert(finding.sample);
     ++checks;
     failed += finding.verdict != Verdict::agree;
-    if (finding.verdict != Verdict::agree || finding.resolution == 0) return;
-    double& worst = resolution[oracle_of(finding.check)];
-    worst = std::max(worst, finding.resolution);
+    const std::string_view oracle = oracle_of(finding.check);
+    if (finding.verdict != Verdict::agree || finding.resolution == 0 || oracle.empty()) return;
+    resolution[oracle] = std::max(resolution[oracle], finding.resolution);
   }
 
   std::string text() const {
@@ -275,47 +302,32 @@ struct Tally {
     for (const auto& [oracle, value] : resolution) out += fmt::format(", {} {:.1e}", oracle, value);
     return out;
   }
-
- private:
-  static std::string oracle_of(const std::string& check) {
-    constexpr std::pair<std::string_view, std::string_view> names[] = {
-        {"P0", "value"}, {"O1", "dual"},         {"O2", "difference"},
-        {"O3", "kinks"}, {"O4", "second order"}, {"O5", "f32"}};
-    for (const auto& [id, oracle] : names) {
-      if (check == id) return std::string(oracle);
-    }
-    return check;
-  }
 };
 
-std::string time_text(double seconds) { return seconds == 0 ? "" : fmt::format(", {:.2g} s", seconds); }
-
-// A line for each op that agrees, or one for many.
+// One line where all agrees; else what there was, and who agrees.
 void add_summary(Lines& lines, const GradcheckReport& report) {
-  constexpr std::size_t most_ops = 8;
-  std::map<std::string_view, Tally> by_op;
-  Tally all;
+  constexpr std::size_t most_named = 8;
+  std::map<std::string_view, std::int64_t> failed;
+  Tally tally;
   for (const Finding& finding : report.findings) {
-    by_op[finding.op].add(finding);
-    all.add(finding);
+    failed[finding.op] += finding.verdict != Verdict::agree;
+    tally.add(finding);
+  }
+  const std::string time = report.seconds == 0 ? "" : fmt::format(", {:.2g} s", report.seconds);
+  if (tally.failed == 0) {
+    const std::string subject =
+        failed.size() == 1 ? std::string(failed.begin()->first) : counted(std::ssize(failed), "op");
+    return lines.add_paragraph(fmt::format("gradients agree  {}: {}{}", subject, tally.text(), time));
   }
   std::vector<std::string_view> agreeing;
-  for (const auto& [op, tally] : by_op) {
-    if (tally.failed == 0) agreeing.push_back(op);
+  for (const auto& [op, failures] : failed) {
+    if (failures == 0) agreeing.push_back(op);
   }
-  if (agreeing.size() == by_op.size() && (agreeing.size() > most_ops || agreeing.size() == 1)) {
-    const std::string subject =
-        agreeing.size() == 1 ? std::string(agreeing[0]) : counted(std::ssize(agreeing), "op");
-    lines.add("agree", fmt::format("{}: {}{}", subject, all.text(), time_text(report.seconds)));
-    return;
-  }
-  if (agreeing.size() <= most_ops) {
-    for (const std::string_view op : agreeing)
-      lines.add("agree", fmt::format("{}: {}", op, by_op[op].text()));
-  }
-  const std::string others =
-      agreeing.size() > most_ops ? fmt::format("{} agree; ", counted(std::ssize(agreeing), "op")) : "";
-  lines.add("in all", fmt::format("{}{}{}", others, all.text(), time_text(report.seconds)));
+  std::string others;
+  if (agreeing.size() > most_named) others = fmt::format("; {} ops agree", agreeing.size());
+  if (!agreeing.empty() && agreeing.size() <= most_named)
+    others = fmt::format("; agree: {}", fmt::join(agreeing, ", "));
+  lines.add("in all", tally.text() + time + others);
 }
 
 // Keeps `most` lines, the last of which says how many there were.
@@ -358,7 +370,6 @@ std::string to_text(const GradcheckReport& report, int max_lines) {
     for (std::size_t i = 1; i < group.size(); ++i) add_likewise(failures, *group[i]);
   }
   if (report.findings.empty()) failures.heading("GRADIENTS UNRESOLVED  nothing was checked");
-  if (report.verdict() == Verdict::agree) rest.heading("gradients agree");
   if (!report.findings.empty()) add_summary(rest, report);
   if (report.resampled > 0)
     rest.add("note", fmt::format("{} drawn anew because of a kink", counted(report.resampled, "sample")));

@@ -1,0 +1,74 @@
+#!/bin/sh
+# Runs weft-gradcheck and checks exit codes and output: run.sh WEFT_GRADCHECK GRADCHECK_OF_WRONG_OPS
+set -u
+tool=$1
+wrong=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+failed=0
+
+# expect CODE TEXT COMMAND...: the command exits so, and stdout or stderr has the text.
+expect() {
+  code=$1 text=$2
+  shift 2
+  "$@" >out.txt 2>&1
+  found=$?
+  if [ $found -ne "$code" ] || ! grep -qF -- "$text" out.txt; then
+    echo "FAILED: $* exited with $found, needed $code and '$text'; it printed:"
+    cat out.txt
+    failed=1
+  fi
+}
+# holds FILE TEXT
+holds() {
+  grep -qF -- "$2" "$1" || { echo "FAILED: $1 lacks '$2'"; failed=1; }
+}
+
+expect 0 "weft-gradcheck 0." "$tool" --version
+expect 0 "explain" "$tool" --help
+expect 0 "--jacobian" "$tool" run --help
+expect 0 "conv2d:" "$tool" list conv2d
+expect 0 "gradients agree  tanh: " "$tool" run tanh
+
+# Usage: one sentence, and what to type next.
+expect 3 "weft-gradcheck --help" "$tool"
+expect 3 "weft-gradcheck --help" "$tool" run
+expect 3 "weft-gradcheck --help" "$tool" run tanh --seeds 0
+expect 3 "weft-gradcheck --help" "$tool" run tanh --oracle tea
+expect 3 "there is no op 'tanhh'; similar are tanh" "$tool" run tanhh
+expect 3 "Try: weft-gradcheck list" "$tool" run tanhh
+expect 3 "op tanh has no sample 'nope'; similar are" "$tool" run tanh:nope:5eed
+expect 3 "Try: weft-gradcheck list tanh" "$tool" run tanh:nope:5eed
+expect 3 "the seed 'seed' of token 'tanh:2x3x5:seed' must be a hexadecimal number" "$tool" run tanh:2x3x5:seed
+expect 3 "cannot write '$folder/no/such/j.json': No such file or directory" "$tool" run tanh --json "$folder/no/such/j.json"
+expect 3 "--jacobian needs one sample of tanh, found none" "$tool" run tanh --jacobian j.csv
+expect 3 "explain needs one sample" "$tool" explain tanh
+expect 3 "explain needs one sample, found" "$tool" explain all
+[ ! -e j.csv ] && [ ! -e j.csv.part ] || { echo "FAILED: a refused run left files"; failed=1; }
+
+# A wrong rule.
+expect 1 "GRADIENTS DISAGREE  wrong, gradient of x" "$wrong" run wrong
+expect 1 " likely      off by 1.5" "$wrong" run wrong
+expect 1 "off by 2: it is counted 2 times" "$wrong" bugs
+expect 0 "gradients agree  right: " "$wrong" run right
+expect 1 "disagree: 2 runs, 1 failed" "$wrong" run all
+expect 1 "disagree: 6 runs, 3 failed" "$wrong" run all --seeds 3
+expect 1 "GRADIENTS DISAGREE" "$wrong" run wrong:5:7 --json r.json --junit r.xml --jacobian j.csv --diagram d.dot
+holds r.json '"verdict": "disagree"'
+holds r.json '"token": "wrong:5:7"'
+holds r.xml '<testsuite name="wrong"'
+holds j.csv 'argument,y,x,backward,dual'
+holds j.csv 'x,"[0]","[0]",'
+holds d.dot 'digraph'
+expect 0 " entry       y[" "$wrong" explain wrong:5:7
+expect 0 "signature" "$wrong" explain wrong:5:7
+
+# Planted bugs.
+expect 1 "1 killed, 1 survived, 1 waiting" "$wrong" bugs
+expect 0 "1 killed, 0 survived, 0 waiting" "$wrong" bugs right
+expect 0 "waiting: there is no such op" "$wrong" bugs missing
+expect 1 "SURVIVED (exposed by nothing)" "$wrong" bugs wrong
+expect 3 "no bug is planted in 'tea'" "$wrong" bugs tea
+
+exit $failed

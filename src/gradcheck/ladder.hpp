@@ -19,17 +19,29 @@ using VectorFunction = std::function<void(double t, std::span<double> y)>;
 
 struct LadderInput {
   std::span<const double> noise;  // per output; absolute
-  std::span<const double> scale;  // per output; of the derivative
+  std::span<const double> scale;  // per output; of the derivative. 0: its own size
   LadderOptions options;          // noise and scale there are not read
 };
 
 // g'(0) of every output; all of them share the evaluations of g.
-//   h_i = h0 / 2^i,  A[0][i] = (g(h_i) - g(-h_i)) / 2 h_i,  A[j][i] = (4^j A[j-1][i] - A[j-1][i-1]) / (4^j -
-//   1) E[j][i] = max(|A[j][i] - A[j-1][i]|, |A[j][i] - A[j-1][i-1]|, |A[j][i] - A[j][i-1]|) + a_j noise / h_i
-// and the entry of smallest E is the estimate. One-sided: (g(h) - g(0)) / h, and 2^j in place of 4^j.
+//   h_i = h0 / 2^i
+//   A[0][i] = (g(h_i) - g(-h_i)) / 2 h_i
+//   A[j][i] = (4^j A[j-1][i] - A[j-1][i-1]) / (4^j - 1)
+//   E[j][i] = max(|A[j][i] - A[j-1][i]|, |A[j][i] - A[j-1][i-1]|, |A[j][i] - A[j][i-1]|) + a_j noise / h_i
+// and the entry of smallest E with j < i is the estimate. a_j = product of (4^m + 1) / (4^m - 1), m = 1..j.
+// One-sided: (g(h) - g(0)) / h, 2^m in place of 4^m, and twice the noise.
+// A step is rounded down to a power of two. One at which g is not finite is passed over. Where `smooth` is
+// not set, the one-sided ladders and a difference over the smallest step have to confirm the estimate within
+// their bars, and the bar covers what they say: at a kink they do not, and the error is infinite. Throws
+// Error where the step is not positive, or noise and scale differ in number.
 std::vector<Estimate> directional_derivatives(const VectorFunction& g, const LadderInput& input);
 
-// The absolute noise of g around 0 (ECnoise: Moré and Wild, SIAM J. Sci. Comput. 33 (2011) 1292).
+// The absolute noise of g around 0: three standard deviations, by differences of neighbouring values
+// (ECnoise: Moré and Wild, SIAM J. Sci. Comput. 33 (2011) 1292). 0 where g is constant around 0.
 double measured_noise(const std::function<double(double)>& g);
+
+// The rounding error to expect in g(t), |t| <= step, from g(0) and the size of its derivative. Noise 100
+// times above it comes from elsewhere: a cast to f32, or random state.
+double rounding_noise(double g, double scale, double step);
 
 }  // namespace weft

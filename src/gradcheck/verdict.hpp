@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "gradcheck/ladder.hpp"
@@ -12,9 +13,11 @@ namespace weft {
 // agree        |found - expected| + K error <= detect scale
 // disagree     |found - expected| - K error >  detect scale
 // unresolved   otherwise. A wider bar never makes `agree`.
-// found and expected that are the same number agree with an error of 0 whatever the scale.
+// found and expected that are the same number agree with an error of 0 whatever the scale. A found NaN
+// disagrees with a finite number of finite error; an expected NaN and an infinite error resolve nothing.
 Verdict judge(double found, double expected, double error, double scale, double detect);
-// (|found - expected| + K error) / scale: the smallest error that this comparison had noticed.
+// (|found - expected| + K error) / scale: the smallest error that this comparison had noticed. Infinite where
+// it had noticed none.
 double resolution(double found, double expected, double error, double scale);
 
 // S_ij = max(|J_ij|, eta max_k |J_ik|, eta max_k |J_kj|), eta = 1e-3, of a row-major [rows, columns]: a
@@ -31,7 +34,8 @@ struct Comparison {
   void add(std::size_t position, Verdict verdict, double resolution);
 
  private:
-  std::vector<double> worst_resolution_;
+  using Rank = std::pair<bool, double>;  // disagrees; resolution
+  std::vector<Rank> worst_ranks_;        // of `worst`
 };
 
 }  // namespace weft

@@ -32,7 +32,7 @@ class Decisions {
 StepChoice choose_step(const std::function<Trace(double t)>& trace_at, double most_u, double most_step) {
   if (most_step < smallest_step) return {};
   Decisions decisions(trace_at);
-  const double room = decisions.here().margin / (2 * most_u);  // infinite, or NaN, without decisions
+  const double room = decisions.here().margin / (2 * most_u);  // infinite without decisions
   const double most = room < most_step ? room : most_step;
   double step = std::max(std::exp2(std::floor(std::log2(most))), smallest_step);
 

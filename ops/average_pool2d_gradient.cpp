@@ -36,6 +36,7 @@ Samples average_pool2d_gradient_samples() {
       .grid({{"include_padding", {false, true}}})
       .with({{"x_shape", {2, 5, 7, 2}}, {"window", {3, 4}}, {"stride", {2, 3}}, {"padding", {2, 1, 1, 3}}})
       .shapes({{2, 3, 3, 3}})
+      .grid({{"include_padding", {false, true}}})
       .with({{"x_shape", {2, 7, 5, 3}}, {"window", {2, 3}}, {"stride", {3, 2}}, {"padding", "same"}})
       .shapes({{2, 2, 4, 2}})
       .with({{"x_shape", {2, 4, 5, 2}}, {"window", {3, 2}}, {"stride", {1, 1}}})

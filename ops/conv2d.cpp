@@ -133,6 +133,9 @@ Samples with_errors(Samples s) {
       .throws({{2, 7, 5, 3}, {4, 3, 3, 5}},
               "width 7 (3 taps with dilation 3) is larger than the padded image's 6 (5 + 1)")
       .with({{"padding", {0, 0, 1, 0}}, {"dilation", {1, 3}}})
+      .throws({{2, 4, 5, 3}, {5, 2, 3, 5}},
+              "the window's height 5 is larger than the padded image's 4 (4 + 0)")
+      .with({{"stride", {2, 2}}})
       .throws(fits, "stride (1, 0) must be between 1 and 2^31 - 1")
       .with({{"stride", {1, 0}}})
       .throws(fits, "stride (1099511627776, 1) must be between 1 and 2^31 - 1")

@@ -45,6 +45,12 @@ Samples conv2d_weight_gradient_samples() {
       .with({{"w_shape", {2, 3, 2, 3}}, {"dilation", {2, 1}}, {"padding", {1, 0, 0, 1}}, {"stride", {1, 2}}})
       .shapes({{2, 5, 3, 4}, {2, 3, 2, 6}})
       .with({{"w_shape", {2, 3, 2, 6}}, {"groups", 2}, {"stride", {2, 1}}, {"padding", {0, 1, 1, 0}}})
+      .shapes({{2, 7, 6, 2}, {2, 4, 2, 4}})
+      .with({{"w_shape", {2, 2, 1, 4}},
+             {"groups", 2},
+             {"dilation", {3, 2}},
+             {"stride", {2, 3}},
+             {"padding", "same"}})
       .shapes({{2, 4, 3, 3}, {2, 3, 3, 3}})  // depthwise
       .with({{"w_shape", {3, 2, 1, 3}}, {"groups", 3}, {"padding", {1, 0, 0, 1}}})
       .shapes({{2, 3, 4, 3}, {2, 2, 3, 3}})

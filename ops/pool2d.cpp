@@ -64,8 +64,18 @@ Samples pool2d_samples() {
       .with({{"window", {3, 2}}, {"padding", "same"}});
 }
 
+// Distinct values 2^-11 apart: what is nearly the largest must not be taken for it.
+std::vector<double> close_values(int count) {
+  std::vector<double> values;
+  for (int i = 0; i < count; ++i) values.push_back(0.5 + (7 * i + 3) % count * 0x1p-11);
+  return values;
+}
+
 Samples with_patterns(Samples s) {
   return std::move(s)
+      .shapes({{1, 6, 5, 2}})
+      .with({{"window", {3, 2}}, {"stride", {1, 2}}})
+      .values(0, close_values(60))
       .shapes({{2, 5, 4, 3}})
       .with({{"window", {2, 3}}, {"stride", {1, 1}}})
       .pattern(Pattern::ties)

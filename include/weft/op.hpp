@@ -12,6 +12,7 @@
 //   }
 #pragma once
 
+#include <memory>
 #include <new>
 #include <span>
 #include <string>
@@ -33,6 +34,7 @@ class Gradients {
   int operand_count() const { return static_cast<int>(inputs_.size()); }
   bool wants(int i) const { return wanted_[static_cast<std::size_t>(i)] != 0; }  // others need not be set
   void set(int i, Var gradient);
+  const Var& result(int i) const { return results_[static_cast<std::size_t>(i)]; }  // what was set so far
 
   Var input(int i) const;  // operand i; its value is there where the op saved it, its type always
   Var extra() const;       // the secondary result that the op saved, as a constant
@@ -82,11 +84,12 @@ class Recorder {
 
   // The same without a node: a var of `graph` that is not recorded.
   static Var unrecorded(Tensor y, Graph* graph) { return Var(std::move(y), graph); }
-  // The node of `recorded` with another value: for planted forwards.
-  static Var revalued(const Var& recorded, Tensor value) {
-    return Var(std::move(value), recorded.graph_, recorded.id_, recorded.epoch_);
-  }
+  // For planted defects: the node of `recorded`, which nobody has seen yet, with another op and with another
+  // value of the same type, which also takes the place of a saved output.
+  static Var amend(const Var& recorded, const Op* op, Tensor value);
   static void* allocate(Graph& graph, std::size_t bytes, std::size_t alignment);
+  // Holds `memory` as long as the graph's nodes live, for an op that points to it.
+  static void hold(Graph& graph, std::shared_ptr<const void> memory);
   static Var append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
                     const Saved& saved, SourceLocation at);
 };

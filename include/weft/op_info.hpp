@@ -268,9 +268,20 @@ struct OpInfo {
 // Every op of the library: the list that CMake generates from ops/*.cpp.
 std::span<const OpInfo* const> all_ops();
 
-// Copies of `info` with one part replaced: planted defects, without a hook in production code. The op that a
-// call then records has that rule (it saves every operand and the output) or that forward.
+// Copies of `info` with one part replaced: planted defects, without a hook in production code. A call of the
+// copy records a node whose Op::info() is the copy too, so the defect is there again when the record is
+// replayed. The record holds what it needs of the copy: it may outlive it. `info` is an op whose call records
+// one node with the call's operands as inputs; with_forward and with_gradients throw Error for another one.
+
+// The rule replaced. The node saves every operand (the first 32) and the output, and has the attributes of
+// the call.
 OpInfo with_rule(const OpInfo& info, Rule rule);
+// The forward replaced: its value also takes the place of the output that the rule saved. A value that the op
+// cannot have (another type, or for operands that the op refuses) is not recorded.
 OpInfo with_forward(const OpInfo& info, Kernel kernel);
+// The gradients changed: the op's own rule runs with all that it saved, then `change` may replace what it set
+// (Gradients::result and set). With ordinary ops in `change` the gradient stays differentiable.
+using GradientChange = std::function<void(const Var& y, const Var& gy, Gradients& gx)>;
+OpInfo with_gradients(const OpInfo& info, GradientChange change);
 
 }  // namespace weft

@@ -37,6 +37,7 @@ void* Graph::Tables::allocate(std::size_t bytes, std::size_t alignment) {
 
 void Graph::Tables::clear() {
   parameters.clear();
+  held.clear();
   chunk_ = used_ = 0;
 }
 
@@ -124,6 +125,19 @@ Recorder::Place Recorder::place(std::span<const VarRef> operands, SourceLocation
 
 void* Recorder::allocate(Graph& graph, std::size_t bytes, std::size_t alignment) {
   return graph.tables_->allocate(bytes, alignment);
+}
+
+void Recorder::hold(Graph& graph, std::shared_ptr<const void> memory) {
+  graph.tables_->held.push_back(std::move(memory));
+}
+
+Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
+  Graph& graph = *recorded.graph_;
+  graph.nodes_[recorded.id_].op = op;
+  if (const Tensor* kept = graph.find_kept(recorded.id_, kept_output)) {
+    graph.kept_[static_cast<std::size_t>(kept - graph.kept_.data())] = value;
+  }
+  return Var(std::move(value), recorded.graph_, recorded.id_, recorded.epoch_);
 }
 
 Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,

@@ -36,6 +36,7 @@ struct Graph::Tables {
   std::unordered_map<std::string_view, std::uint32_t> name_index;
   std::vector<ParameterUse> parameters;  // in use since the last clear()
   std::unordered_map<const void*, LastUse> parameter_index;
+  std::vector<std::shared_ptr<const void>> held;  // what ops point to
 
   // The engine's workspace, kept from pass to pass.
   std::vector<std::uint8_t> active;

@@ -19,7 +19,7 @@ constexpr std::int64_t most_full_entries = 65536;
 // An entry of a Jacobian as reports show it: "y[1, 0] <- x[2, 3]".
 std::string entry_name(const OpCase& op, std::size_t i, std::size_t k) {
   const std::int64_t columns = op.inputs[i].elements(), at = static_cast<std::int64_t>(k);
-  return fmt::format("y{} <- {}{}", index_text(op.y_shape, at / columns), op.argument(i).name,
+  return fmt::format("y{} <- {}{}", index_text(op.y_shape, at / columns), op.operand_name(i),
                      index_text(op.inputs[i].shape(), at % columns));
 }
 
@@ -51,6 +51,7 @@ void widen_by_rule_rounding(const OpCase& op, Triangle& t, double detect) {
       Tensor gy = Tensor::zeros(op.y_shape, DType::f64);
       gy.mutable_values<double>()[k / columns] = 1;
       const std::vector<Var> gx = gradient(recorded.y, recorded.targets, {.record = true, .gy = gy});
+      if (!gx[at].is_recorded()) return;
       const Array<Bounded> bound = replay_reference<Bounded>(gx[at]);
       for (std::size_t n = 0; n < columns; ++n) {
         error[n] = bound[static_cast<std::int64_t>(n)].error(unit_roundoff_f64);

@@ -199,7 +199,7 @@ class Probes {
     const Tensor gy = restricted(gy_, first, first + 1);
     const double found = gradient_for(gy).values<double>()[column] / gy_.values<double>()[first];
     return {fmt::format("y{} <- {}{}", index_text(op_.y_shape, static_cast<std::int64_t>(first)),
-                        op_.argument(i_).name,
+                        op_.operand_name(i_),
                         index_text(op_.inputs[i_].shape(), static_cast<std::int64_t>(column))),
             found, expected[first] / size};
   }

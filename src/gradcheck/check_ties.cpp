@@ -113,8 +113,8 @@ class Ties {
     const std::int64_t columns = op_.inputs[i].elements();
     Finding f = op_.finding("O3", i, comparison, std::string(summary), [&](std::size_t k) {
       const auto at = static_cast<std::int64_t>(k);
-      return WrongEntry{fmt::format("y{} <- {}{}", index_text(op_.y_shape, at / columns),
-                                    op_.argument(i).name, index_text(op_.inputs[i].shape(), at % columns)),
+      return WrongEntry{fmt::format("y{} <- {}{}", index_text(op_.y_shape, at / columns), op_.operand_name(i),
+                                    index_text(op_.inputs[i].shape(), at % columns)),
                         rule[k], nearest_[k]};
     });
     if (f.verdict != Verdict::agree) f.blame = Blame::rule;

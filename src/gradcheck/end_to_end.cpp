@@ -128,16 +128,8 @@ class Check {
     std::vector<double> expected;
     for (std::size_t first = 0; first < u.size(); first += Dual::width) {
       const std::size_t count = std::min<std::size_t>(Dual::width, u.size() - first);
-      const Array<Dual> y = replay_reference<Dual>(y_, [&](NodeId source, const Tensor& value) {
-        Array<Dual> array = reference_inputs<Dual>(std::span(&value, 1))[0];
-        for (std::int64_t n = 0; source == x_[i].id() && n < array.elements(); ++n) {
-          for (std::size_t d = 0; d < count; ++d) {
-            array[n] += Dual::variable(0, static_cast<int>(d),
-                                       u[first + d].values<double>()[static_cast<std::size_t>(n)]);
-          }
-        }
-        return array;
-      });
+      const Array<Dual> y =
+          replay_reference<Dual>(y_, {{x_[i].id(), seeded(i, std::span(u).subspan(first, count))}});
       for (std::size_t d = 0; d < count; ++d) {
         double sum = 0, size = 0;
         for (std::int64_t k = 0; k < y.elements(); ++k) {
@@ -158,6 +150,18 @@ class Check {
         [&](std::size_t k) { return scale[k]; });
     report_.findings.push_back(finding("E1", i, comparison, found, expected, "dual", u));
     report_.findings.back().scale = *std::ranges::max_element(scale);
+  }
+
+  // x_i with one direction for each of u.
+  Array<Dual> seeded(std::size_t i, std::span<const Tensor> u) const {
+    Array<Dual> array = to_array<Dual>(ends_.x[i]);
+    for (std::int64_t n = 0; n < array.elements(); ++n) {
+      for (std::size_t d = 0; d < u.size(); ++d) {
+        const double rate = u[d].values<double>()[static_cast<std::size_t>(n)];
+        array[n] += Dual::variable(0, static_cast<int>(d), rate);
+      }
+    }
+    return array;
   }
 
   double value_at(std::size_t i, const Tensor& u, double t) const {
@@ -183,15 +187,18 @@ class Check {
   // The decisions of the record's references at x_i + t u.
   Trace trace_at(std::size_t i, const Tensor& u, double t) const {
     Trace trace;
-    (void)replay_reference<Traced>(y_, [&](NodeId source, const Tensor& value) {
-      Array<Traced> array(value.shape());
-      for (std::int64_t n = 0; n < array.elements(); ++n) {
+    std::map<NodeId, Array<Traced>> sources;
+    for (std::size_t k = 0; k < x_.size(); ++k) {
+      if (!is_floating(x_[k].dtype())) continue;
+      Array<Traced> values(ends_.x[k].shape());
+      for (std::int64_t n = 0; n < values.elements(); ++n) {
         const auto at = static_cast<std::size_t>(n);
-        const double step = source == x_[i].id() ? t * u.values<double>()[at] : 0;
-        array[n] = Traced(value.to(DType::f64).values<double>()[at] + step, &trace);
+        const double step = k == i ? t * u.values<double>()[at] : 0;
+        values[n] = Traced(ends_.x[k].values<double>()[at] + step, &trace);
       }
-      return array;
-    });
+      sources.emplace(x_[k].id(), std::move(values));
+    }
+    (void)replay_reference<Traced>(y_, sources);
     return trace;
   }
 
@@ -228,6 +235,7 @@ class Check {
       if (!choice.found) return {.error = INFINITY};
       options.step = choice.step;
       options.side = choice.side;
+      options.smooth = true;
     }
     return directional_derivative([&](double t) { return value_at(i, u, t); }, options);
   }

@@ -110,7 +110,7 @@ class Descent {
     estimate_.evaluations = evaluations;
     ++next_;
     const Opinion now = covering_opinion(), before{estimate_.value, estimate_.error};
-    if (contradicted() && !resolves(now.value, now.error, too_much)) {
+    if (suspects_kink(now)) {
       estimate_.error = infinity;  // what larger steps said is as doubtful
     } else if (now.error < before.error || !compatible(now, before)) {
       estimate_.value = now.value;
@@ -130,14 +130,14 @@ class Descent {
     return error_bars * error <= part * options_.detect * scale;
   }
 
-  // What has to confirm the table, as it does not at a kink.
-  std::vector<Opinion> witnesses() const {
-    if (options_.smooth) return {};
-    if (options_.side != Side::both) return {nearest_};
-    return {nearest_, right_.best(), left_.best()};
-  }
-  bool contradicted() const {
-    return std::ranges::any_of(witnesses(), [&](const Opinion& w) { return !compatible(table_.best(), w); });
+  // At a kink the one-sided tables, whose difference the bar covers, or the nearest quotient contradict the
+  // table.
+  bool suspects_kink(const Opinion& covering) const {
+    if (options_.smooth) return false;
+    const Opinion& found = table_.best();
+    if (!compatible(found, nearest_)) return true;
+    return options_.side == Side::both && !resolves(covering.value, covering.error, too_much) &&
+           !(compatible(found, right_.best()) && compatible(found, left_.best()));
   }
   // The table's, with a bar that covers what the one-sided ones say.
   Opinion covering_opinion() const {

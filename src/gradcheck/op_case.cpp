@@ -12,26 +12,6 @@
 
 namespace weft {
 
-namespace {
-
-template <class T>
-Array<T> to_array(const Tensor& tensor) {
-  Array<T> array(tensor.shape());
-  visit_dtype(tensor.dtype(), [&]<class E>() {
-    const auto values = tensor.values<E>();
-    for (std::int64_t i = 0; i < array.elements(); ++i) {
-      const E value = values[static_cast<std::size_t>(i)];
-      if constexpr (std::is_same_v<T, std::int64_t>)
-        array[i] = static_cast<std::int64_t>(value);
-      else
-        array[i] = T(static_cast<double>(value));
-    }
-  });
-  return array;
-}
-
-}  // namespace
-
 template <class T>
 Inputs<T> reference_inputs(std::span<const Tensor> x) {
   Inputs<T> inputs;
@@ -118,6 +98,13 @@ double OpCase::chain(std::size_t i) const {
   return bounds.elements() > 0 ? bounds[static_cast<std::int64_t>(i)].chain() + 1 : 64;
 }
 
+std::string OpCase::operand_name(std::size_t i) const {
+  const std::size_t last = info.arguments.size() - 1;
+  const std::string_view argument_name = argument(i).name;
+  return info.variadic && i >= last ? fmt::format("{}[{}]", argument_name, i - last)
+                                    : std::string(argument_name);
+}
+
 Tensor OpCase::forward(std::span<const Tensor> x) const {
   return info.call(std::vector<Var>(x.begin(), x.end()), attributes).value();
 }
@@ -145,8 +132,6 @@ Finding OpCase::finding(std::string_view check, std::size_t operand, Verdict ver
   result.op = info.name;
   result.sample = name;
   if (operand != no_operand) result.argument = argument(operand).name;
-  if (info.variadic && operand != no_operand && operand + 1 >= info.arguments.size())
-    result.argument += fmt::format("[{}]", operand + 1 - info.arguments.size());
   if (verdict == Verdict::agree) return result;
   result.summary = std::move(summary);
   result.token = token;

@@ -61,6 +61,7 @@ struct OpCase {
   const Argument& argument(std::size_t i) const {
     return info.arguments[std::min(i, info.arguments.size() - 1)];
   }
+  std::string operand_name(std::size_t i) const;    // "x"; of a repeated argument "parts[1]"
   Tensor forward(std::span<const Tensor> x) const;  // by the op, unrecorded
   std::vector<Tensor> inputs_in(DType floating) const;
   // The operands with x_i + t u in place of x_i.

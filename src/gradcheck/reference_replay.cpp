@@ -1,80 +1,108 @@
 #include "gradcheck/reference_replay.hpp"
 
+#include <fmt/format.h>
+
 #include "weft/op.hpp"
 
 namespace weft {
 
 namespace {
 
-double plain(double x) { return x; }
+double number(double x) { return x; }
 template <class T>
-double plain(const T& x) {
-  return plain(x.value());
-}
-
-// A node's value: numbers of T, or integers where the record has them.
-template <class T>
-struct Value {
-  Array<T> floating;
-  Array<std::int64_t> integers;
-  bool is_floating = true;
-};
-
-template <class T>
-Value<T> integer_value(const Array<T>& computed) {
-  Value<T> value{{}, Array<std::int64_t>(computed.shape()), false};
-  for (std::int64_t i = 0; i < computed.elements(); ++i)
-    value.integers[i] = static_cast<std::int64_t>(plain(computed[i]));
-  return value;
+double number(const T& x) {
+  return x.value();
 }
 
 template <class T>
-Value<T> source_value(const Graph& g, NodeId n, const SourceArray<T>& source) {
-  const Tensor& tensor = g.source_value(n);
-  if (source && is_floating(tensor.dtype())) return {source(n, tensor), {}, true};
-  const Inputs<T> one = reference_inputs<T>(std::span(&tensor, 1));
-  if (is_floating(tensor.dtype())) return {one[0], {}, true};
-  return {{}, one.integers(0), false};
+Array<std::int64_t> to_integers(const Array<T>& array) {
+  Array<std::int64_t> integers(array.shape());
+  for (std::int64_t i = 0; i < array.elements(); ++i) {
+    integers[i] = static_cast<std::int64_t>(number(array[i]));
+  }
+  return integers;
+}
+
+std::vector<bool> needed_for(const Graph& g, NodeId root, const auto& given) {
+  std::vector<bool> needed(root + 1, false);
+  needed[root] = true;
+  for (NodeId n = root + 1; n-- > 0;) {
+    if (!needed[n] || given.contains(n)) continue;
+    for (const NodeId input : g.inputs(n)) needed[input] = true;
+  }
+  return needed;
 }
 
 }  // namespace
 
 template <class T>
-Array<T> replay_reference(const Var& root, const SourceArray<T>& source) {
-  const Graph& g = *root.graph();
-  std::vector<bool> needed(root.id() + 1, false);
-  needed[root.id()] = true;
-  for (NodeId n = root.id() + 1; n-- > 0;) {
-    if (!needed[n]) continue;
-    for (const NodeId input : g.inputs(n)) needed[input] = true;
-  }
-  std::vector<Value<T>> values(root.id() + 1);
-  for (NodeId n = 0; n <= root.id(); ++n) {
-    if (!needed[n]) continue;
-    const Op* op = g.op(n);
-    if (!op) {
-      values[n] = source_value(g, n, source);
-      continue;
+Array<T> to_array(const Tensor& tensor) {
+  Array<T> array(tensor.shape(), T(0));
+  visit_dtype(tensor.dtype(), [&]<class E>() {
+    const auto values = tensor.values<E>();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if constexpr (std::is_same_v<T, std::int64_t>) {
+        array[static_cast<std::int64_t>(i)] = static_cast<T>(values[i]);
+      } else {
+        array[static_cast<std::int64_t>(i)] = T(static_cast<double>(values[i]));
+      }
     }
-    Inputs<T> inputs;
-    for (const NodeId input : g.inputs(n)) {
-      if (values[input].is_floating)
-        inputs.push_floating(values[input].floating);
-      else
-        inputs.push_integers(values[input].integers);
-    }
-    Array<T> y = op->info().reference(inputs, op->attributes());
-    if (is_floating(g.type(n).dtype))
-      values[n] = {std::move(y), {}, true};
-    else
-      values[n] = integer_value(y);
-  }
-  return values[root.id()].floating;
+  });
+  return array;
 }
-template Array<double> replay_reference(const Var&, const SourceArray<double>&);
-template Array<Dual> replay_reference(const Var&, const SourceArray<Dual>&);
-template Array<Dual2> replay_reference(const Var&, const SourceArray<Dual2>&);
-template Array<Traced> replay_reference(const Var&, const SourceArray<Traced>&);
-template Array<Bounded> replay_reference(const Var&, const SourceArray<Bounded>&);
+
+Tensor to_tensor(const Array<double>& array, DType dtype) {
+  Tensor tensor(array.shape(), dtype);
+  visit_floating(dtype, [&]<class E>() {
+    const auto values = tensor.mutable_values<E>();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<E>(array[static_cast<std::int64_t>(i)]);
+    }
+  });
+  return tensor;
+}
+
+template <class T>
+std::vector<Array<T>> replay_references(const Graph& g, NodeId root,
+                                        const std::map<NodeId, Array<T>>& sources) {
+  if (root >= g.node_count()) {
+    throw GraphError(fmt::format("node {} of a graph that has {}", root, g.node_count()));
+  }
+  const std::vector<bool> needed = needed_for(g, root, sources);
+  std::vector<Array<T>> values(root + 1);
+  for (NodeId n = 0; n <= root; ++n) {
+    if (!needed[n]) continue;
+    if (const auto given = sources.find(n); given != sources.end()) {
+      values[n] = given->second;
+    } else if (!g.op(n)) {
+      values[n] = to_array<T>(g.source_value(n));
+    } else {
+      Inputs<T> operands;
+      for (const NodeId input : g.inputs(n)) {
+        if (is_floating(g.type(input).dtype))
+          operands.push_floating(values[input]);
+        else
+          operands.push_integers(to_integers(values[input]));
+      }
+      values[n] = g.op(n)->info().reference(operands, g.op(n)->attributes());
+    }
+  }
+  return values;
+}
+
+template Array<std::int64_t> to_array(const Tensor&);
+template Array<double> to_array(const Tensor&);
+template Array<Dual> to_array(const Tensor&);
+template Array<Dual2> to_array(const Tensor&);
+template Array<Traced> to_array(const Tensor&);
+template Array<Bounded> to_array(const Tensor&);
+template std::vector<Array<double>> replay_references(const Graph&, NodeId,
+                                                      const std::map<NodeId, Array<double>>&);
+template std::vector<Array<Dual>> replay_references(const Graph&, NodeId,
+                                                    const std::map<NodeId, Array<Dual>>&);
+template std::vector<Array<Traced>> replay_references(const Graph&, NodeId,
+                                                      const std::map<NodeId, Array<Traced>>&);
+template std::vector<Array<Bounded>> replay_references(const Graph&, NodeId,
+                                                       const std::map<NodeId, Array<Bounded>>&);
 
 }  // namespace weft

@@ -108,6 +108,7 @@ Samples broadcasting_samples() {
       .shapes({{3}, {5, 3}})
       .shapes({{3, 1}, {1, 5}})
       .shapes({{1, 5}, {3, 1}})
+      .shapes({{3, 1}, {1, 3}})
       .shapes({{2, 3, 4}, {3, 1}})
       .shapes({{2, 1, 4}, {3, 4}})
       .shapes({{1, 1, 7}, {2, 3, 1}})

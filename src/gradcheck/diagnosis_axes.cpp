@@ -60,13 +60,23 @@ std::string find_reversed_axes(const JacobianError& e) {
   return {};
 }
 
-// Whether the axis is shifted by the difference of its paddings: a crop that starts at the wrong one.
-bool is_padding_exchanged(const JacobianError& e, int axis, std::int64_t by) {
+// A crop that begins at the padding behind each axis, `after`, where the one in front, `before`, belongs.
+std::string find_wrong_crop(const JacobianError& e) {
   const AttributeValue *before = e.wrong.attributes.find("before"), *after = e.wrong.attributes.find("after");
-  if (!before || !after || !before->is<Ints>() || !after->is<Ints>()) return false;
-  const Ints front = before->as<Ints>(), back = after->as<Ints>();
-  const std::int64_t b = axis < front.size() ? front[axis] : 0, a = axis < back.size() ? back[axis] : 0;
-  return b - a == by;
+  if (!before || !after || !before->is<Ints>() || !after->is<Ints>() || e.x_shape.rank() != e.y_shape.rank())
+    return {};
+  const auto at = [](const Ints& values, int axis) { return axis < values.size() ? values[axis] : 0; };
+  const auto cropped = [&](std::size_t k) {
+    std::size_t from = k;
+    for (int i = 0; i < e.y_shape.rank(); ++i) {
+      const JointAxis& axis = e.y_axis(i);
+      const std::int64_t index = axis.index(k) + at(before->as<Ints>(), i) - at(after->as<Ints>(), i);
+      if (index < 0 || index >= axis.extent) return 0.0;
+      from = from - axis.offset(axis.index(k)) + axis.offset(index);
+    }
+    return e.expected(from);
+  };
+  return e.explains(cropped) ? "the crop begins at the padding behind, not at the one in front" : "";
 }
 
 using Shift = std::vector<std::int64_t>;  // along each axis of x
@@ -86,14 +96,15 @@ std::optional<std::size_t> source_of(const JacobianError& e, const Shift& shift,
 
 // Nothing is known of what comes in from outside.
 bool is_shifted(const JacobianError& e, const Shift& shift) {
-  std::size_t explained = 0;
+  std::size_t explained = 0, by_value = 0;
   for (std::size_t k = 0; k < e.size(); ++k) {
     const std::optional<std::size_t> from = source_of(e, shift, k, false);
     if (!from) continue;
     if (!e.is_found(e.expected(*from), k)) return false;
     explained += e.is_wrong(k);
+    by_value += e.is_wrong(k) && e.has_expected(*from);
   }
-  return 4 * explained > e.wrong_entries;
+  return 4 * explained > e.wrong_entries || by_value > 7;
 }
 
 // Whether what leaves at one end comes in at the other.
@@ -138,14 +149,11 @@ std::string find_shift(const JacobianError& e) {
   for (const Shift& shift : possible_shifts(e)) {
     if (!is_shifted(e, shift)) continue;
     std::string along;
-    bool by_padding = true;
     for (int i = 0; i < e.x_shape.rank(); ++i) {
       const std::int64_t by = shift[static_cast<std::size_t>(i)];
-      by_padding &= by == 0 || is_padding_exchanged(e, i, by);
       if (by != 0) along += fmt::format("{}by {} along {}", along.empty() ? "" : ", ", by, e.x_axis(i).name);
     }
-    return fmt::format("{} {}{}", is_rolled(e, shift) ? "rolled" : "shifted", along,
-                       by_padding ? ": the padding behind stands for the one in front" : "");
+    return fmt::format("{} {}", is_rolled(e, shift) ? "rolled" : "shifted", along);
   }
   return {};
 }
@@ -240,7 +248,7 @@ std::string find_wrong_reduction(const JacobianError& e) {
 }
 
 std::string find_moved_axes(const JacobianError& e) {
-  for (const auto find : {find_exchanged_axes, find_shift, find_reversed_axes}) {
+  for (const auto find : {find_exchanged_axes, find_wrong_crop, find_shift, find_reversed_axes}) {
     if (std::string text = find(e); !text.empty()) return text;
   }
   return {};

@@ -61,7 +61,7 @@ class JacobianError {
 // Each knows one kind of mistake and says it in a sentence; empty: it is not that.
 std::string find_not_finite(const JacobianError& e);
 std::string find_zero(const JacobianError& e);
-std::string find_single_precision(const JacobianError& e);
+std::string find_single_precision(const JacobianError& e);     // off by what f32 loses
 std::string find_factor(const JacobianError& e);               // a constant factor, named
 std::string find_ignored_gy(const JacobianError& e);           // all rows are equal
 std::string find_exchanged_gradients(const JacobianError& e);  // it is another operand's

@@ -13,7 +13,10 @@ struct EndToEnd {
   std::vector<Tensor> x = {};           // its operands, floating ones in f64
   std::vector<std::string> names = {};  // theirs
   bool references_fit = true;           // into the budget: then dual numbers go through the whole record
-  bool executed = false;  // f is the user's code, and not a replay: it is differenced in any case
+  bool executed = false;                // f is the user's code, and not a replay: it is differenced
+  // The gradient of <gy, f> by each floating operand, from the rules of the nodes called one by one. It
+  // stands in for dual numbers where those take too long.
+  std::function<std::vector<Tensor>(const Tensor& gy)> one_by_one = {};
 };
 
 // The gradient of <gy, f> by each floating operand along random directions, against dual numbers through the

@@ -88,7 +88,7 @@ int explain(const Project& project, const std::string& token) {
     return op.forward(op.moved(entry->operand, u[entry->operand], t)).values<double>()[entry->row];
   };
   const bool affine = op.argument(entry->operand).linear;
-  const double first = affine ? 1 : step_size(x, entry->column) / 4;
+  const double first = affine ? 1 : typical_step(x) / 4;
   const Estimate estimate = directional_derivative(g, {.step = first, .affine = affine});
   fmt::print("{}\n", op.name);
   fmt::print(" sample      {}\n", to_string(cases[0].info->samples.list()[*cases[0].sample]));

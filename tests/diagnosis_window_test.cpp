@@ -133,7 +133,8 @@ TEST_CASE("a filter's gradient of the first image only, or of the batch's mean, 
   const Conv conv;  // M08, M09
   const auto by_w = [&](const Ints& y, const Ints& tap) { return conv.by_w(conv.rule, y, tap); };
   const auto first = [&](const Ints& y, const Ints& tap) { return y[0] == 0 ? by_w(y, tap) : 0; };
-  CHECK(with_entries(conv.problem(1), first, by_w).likely() == "only the first image of y counts");
+  CHECK(with_entries(conv.problem(1), first, by_w).likely() ==
+        "only the first image along n of y counts: the sum over the others is missing");
   CHECK(conv.scaled(1, 0.5).likely() == "off by 1/n (1/2)");
   CHECK(conv.scaled(0, -1).likely() == "the sign is wrong");
   CHECK(conv.scaled(1, 1.0 / 24).likely() == "off by 1/(kh kw c_in) (1/24)");
@@ -252,7 +253,7 @@ TEST_CASE("a maximum that gives its gradient to all ties, or to another one, is 
   CHECK(last.likely() == "another one of the ties gets gy: the last, not the first");
   const auto twice = pool.against_first(
       [&](const Ints& o, const Ints& pixel) { return pool.first(o, pixel) * (o[1] == 0 ? 2 : 1); });
-  CHECK(twice.likely() == "one tie counts twice");
+  CHECK(twice.likely() == "one tie counts several times");
 }
 
 TEST_CASE("a stride that a pooling's gradient ignores, or an index within the window, is named",
@@ -266,6 +267,12 @@ TEST_CASE("a stride that a pooling's gradient ignores, or an index within the wi
     return pool.first(o, {pixel[0], pixel[1] + 2 * o[1], pixel[2] + 3 * o[2], pixel[3]});
   });
   CHECK_THAT(relative.likely(), Contains("the position is relative to the window"));
+  const auto flat = pool.against_first([&](const Ints& o, const Ints& pixel) {
+    const std::int64_t index = pixel[1] * 5 + pixel[2];  // a * 2 + b of a window 3 high and 2 wide
+    if (index >= 6) return 0.0;
+    return pool.first(o, {pixel[0], o[1] * 2 + index / 2, o[2] * 3 + index % 2, pixel[3]});
+  });
+  CHECK(flat.likely() == "the index within the window is read as one within the image");
   const auto mean = [&](const Ints& step) {
     return [&pool, step](const Ints& o, const Ints& pixel) {
       const std::int64_t a = pixel[1] - o[1] * step[0], b = pixel[2] - o[2] * step[1];

@@ -10,11 +10,6 @@ namespace weft::diagnosis {
 
 namespace {
 
-// expected[k] where another index along one axis is read.
-double moved(const JacobianError& e, const JointAxis& axis, std::size_t k, std::int64_t to) {
-  return e.expected(k - axis.offset(axis.index(k)) + axis.offset(to));
-}
-
 std::string find_exchanged_axes(const JacobianError& e) {
   for (std::size_t i = 0; i < e.axes.size(); ++i) {
     for (std::size_t j = i + 1; j < e.axes.size(); ++j) {
@@ -65,51 +60,100 @@ std::string find_reversed_axes(const JacobianError& e) {
   return {};
 }
 
-// The attributes whose difference along the axis is `by`: a crop that starts at the wrong padding.
-std::string explained_shift(const JacobianError& e, int axis, std::int64_t by) {
+// A crop that begins at the padding behind each axis, `after`, where the one in front, `before`, belongs.
+std::string find_wrong_crop(const JacobianError& e) {
   const AttributeValue *before = e.wrong.attributes.find("before"), *after = e.wrong.attributes.find("after");
-  if (!before || !after || !before->is<Ints>() || !after->is<Ints>()) return {};
-  const Ints front = before->as<Ints>(), back = after->as<Ints>();
-  const std::int64_t b = axis < front.size() ? front[axis] : 0, a = axis < back.size() ? back[axis] : 0;
-  return b - a == by || a - b == by
-             ? fmt::format(": the padding behind ({}) stands for the one in front ({})", a, b)
-             : "";
+  if (!before || !after || !before->is<Ints>() || !after->is<Ints>() || e.x_shape.rank() != e.y_shape.rank())
+    return {};
+  const auto at = [](const Ints& values, int axis) { return axis < values.size() ? values[axis] : 0; };
+  const auto cropped = [&](std::size_t k) {
+    std::size_t from = k;
+    for (int i = 0; i < e.y_shape.rank(); ++i) {
+      const JointAxis& axis = e.y_axis(i);
+      const std::int64_t index = axis.index(k) + at(before->as<Ints>(), i) - at(after->as<Ints>(), i);
+      if (index < 0 || index >= axis.extent) return 0.0;
+      from = from - axis.offset(axis.index(k)) + axis.offset(index);
+    }
+    return e.expected(from);
+  };
+  return e.explains(cropped) ? "the crop begins at the padding behind, not at the one in front" : "";
+}
+
+using Shift = std::vector<std::int64_t>;  // along each axis of x
+
+// Where entry k would come from; none: from outside.
+std::optional<std::size_t> source_of(const JacobianError& e, const Shift& shift, std::size_t k, bool wraps) {
+  std::size_t from = k;
+  for (int i = 0; i < e.x_shape.rank(); ++i) {
+    const JointAxis& axis = e.x_axis(i);
+    std::int64_t index = axis.index(k) - shift[static_cast<std::size_t>(i)];
+    if (wraps) index = (index % axis.extent + axis.extent) % axis.extent;
+    if (index < 0 || index >= axis.extent) return std::nullopt;
+    from = from - axis.offset(axis.index(k)) + axis.offset(index);
+  }
+  return from;
 }
 
 // Nothing is known of what comes in from outside.
-bool is_shifted(const JacobianError& e, const JointAxis& axis, std::int64_t step) {
-  std::size_t explained = 0;
+bool is_shifted(const JacobianError& e, const Shift& shift) {
+  std::size_t explained = 0, by_value = 0;
   for (std::size_t k = 0; k < e.size(); ++k) {
-    const std::int64_t from = axis.index(k) - step;
-    if (from < 0 || from >= axis.extent) continue;
-    if (!e.is_found(moved(e, axis, k, from), k)) return false;
+    const std::optional<std::size_t> from = source_of(e, shift, k, false);
+    if (!from) continue;
+    if (!e.is_found(e.expected(*from), k)) return false;
     explained += e.is_wrong(k);
+    by_value += e.is_wrong(k) && e.has_expected(*from);
   }
-  return 2 * explained > e.wrong_entries;
+  return 4 * explained > e.wrong_entries || by_value > 7;
 }
 
 // Whether what leaves at one end comes in at the other.
-bool is_rolled(const JacobianError& e, const JointAxis& axis, std::int64_t step) {
+bool is_rolled(const JacobianError& e, const Shift& shift) {
   bool comes_in = false;
   for (std::size_t k = 0; k < e.size(); ++k) {
-    const std::int64_t from = axis.index(k) - step;
-    if (from >= 0 && from < axis.extent) continue;
+    if (source_of(e, shift, k, false)) continue;
     comes_in |= e.has_found(k);
-    if (!e.is_found(moved(e, axis, k, (from + axis.extent) % axis.extent), k)) return false;
+    if (!e.is_found(e.expected(*source_of(e, shift, k, true)), k)) return false;
   }
   return comes_in;
 }
 
-std::string find_shift(const JacobianError& e) {
-  for (int i = 0; i < e.x_shape.rank(); ++i) {
-    for (std::int64_t by = 1; by < e.x_shape[i]; ++by) {
+// Along every single axis, and from an output's only entry to where it was found.
+std::vector<Shift> possible_shifts(const JacobianError& e) {
+  const auto rank = static_cast<std::size_t>(e.x_shape.rank());
+  std::vector<Shift> shifts;
+  for (std::size_t i = 0; i < rank; ++i) {
+    for (std::int64_t by = 1; by < e.x_shape[static_cast<int>(i)]; ++by) {
       for (const std::int64_t step : {by, -by}) {
-        const JointAxis& axis = e.x_axis(i);
-        if (!is_shifted(e, axis, step)) continue;
-        if (is_rolled(e, axis, step)) return fmt::format("rolled by {} along {}", step, axis.name);
-        return fmt::format("shifted by {} along {}{}", step, axis.name, explained_shift(e, i, step));
+        shifts.emplace_back(rank, 0);
+        shifts.back()[i] = step;
       }
     }
+  }
+  for (std::size_t row = 0; row < e.rows; ++row) {
+    std::vector<std::size_t> found, expected;
+    for (std::size_t k = row * e.columns; k < (row + 1) * e.columns; ++k) {
+      if (e.has_found(k)) found.push_back(k);
+      if (e.has_expected(k)) expected.push_back(k);
+    }
+    if (found.size() != 1 || expected.size() != 1) continue;
+    shifts.emplace_back();
+    for (int i = 0; i < e.x_shape.rank(); ++i)
+      shifts.back().push_back(e.x_axis(i).index(found[0]) - e.x_axis(i).index(expected[0]));
+    break;
+  }
+  return shifts;
+}
+
+std::string find_shift(const JacobianError& e) {
+  for (const Shift& shift : possible_shifts(e)) {
+    if (!is_shifted(e, shift)) continue;
+    std::string along;
+    for (int i = 0; i < e.x_shape.rank(); ++i) {
+      const std::int64_t by = shift[static_cast<std::size_t>(i)];
+      if (by != 0) along += fmt::format("{}by {} along {}", along.empty() ? "" : ", ", by, e.x_axis(i).name);
+    }
+    return fmt::format("{} {}", is_rolled(e, shift) ? "rolled" : "shifted", along);
   }
   return {};
 }
@@ -164,6 +208,10 @@ bool is_permutation_itself(const JacobianError& e, const std::vector<int>& found
 
 std::string find_ignored_gy(const JacobianError& e) {
   if (e.rows < 2) return {};
+  const auto first_row = e.wrong.found.first(e.columns), others = e.wrong.found.subspan(e.columns);
+  const auto is_zero = [](double value) { return value == 0; };
+  if (e.columns > 1 && std::ranges::all_of(others, is_zero) && !std::ranges::all_of(first_row, is_zero))
+    return "only the first element of gy is read";
   bool expected_differs = false;
   for (std::size_t k = e.columns; k < e.size(); ++k) {
     if (!e.is_found(e.found(k - e.columns), k)) return {};
@@ -200,7 +248,7 @@ std::string find_wrong_reduction(const JacobianError& e) {
 }
 
 std::string find_moved_axes(const JacobianError& e) {
-  for (const auto find : {find_exchanged_axes, find_reversed_axes, find_shift}) {
+  for (const auto find : {find_exchanged_axes, find_wrong_crop, find_shift, find_reversed_axes}) {
     if (std::string text = find(e); !text.empty()) return text;
   }
   return {};
@@ -232,6 +280,7 @@ std::string find_moved_index(const JacobianError& e) {
   const JointAxis& axis = e.x_axis(e.x_shape.rank() - 1);
   std::optional<std::int64_t> by;
   bool is_constant = true;
+  int lost = 0;  // rows of a loss where one entry alone is wrong
   const auto width = static_cast<std::size_t>(axis.extent);
   for (std::size_t first = 0; width > 0 && first < e.size(); first += width) {
     std::vector<std::size_t> wrong;
@@ -239,6 +288,10 @@ std::string find_moved_index(const JacobianError& e) {
       if (e.is_wrong(k)) wrong.push_back(k);
     }
     if (wrong.empty()) continue;
+    if (wrong.size() == 1 && e.wrong.info.group == OpGroup::loss) {
+      ++lost;
+      continue;
+    }
     if (wrong.size() != 2) return {};
     const double a = e.found(wrong[0]) - e.expected(wrong[0]), b = e.found(wrong[1]) - e.expected(wrong[1]);
     if (!(std::fabs(a + b) <= 1e-9 * e.largest)) return {};
@@ -250,6 +303,7 @@ std::string find_moved_index(const JacobianError& e) {
     is_constant = is_constant && by.value_or(step) == step;
     by = step;
   }
+  if (!by && lost > 0) return "the targets of some rows count for nothing: repeated ones may be counted once";
   if (!by) return {};
   return is_constant
              ? fmt::format("an index along {} is off by {}", axis.name, *by)

@@ -148,6 +148,22 @@ std::string find_zero(const JacobianError& e) {
   return fmt::format("the gradient of {} is 0 everywhere: the rule returns nothing for it", e.argument);
 }
 
+std::string find_single_precision(const JacobianError& e) {
+  constexpr double least = 1e-10, most = 0x1p-21;  // of f32's 2^-24 in one rounding, and in a few
+  double worst = 0;
+  for (std::size_t k = 0; k < e.size(); ++k) worst = std::max(worst, std::fabs(e.found(k) - e.expected(k)));
+  if (!(worst > least * e.largest && worst < most * e.largest)) return {};
+  return fmt::format("off by {:.1e} of the largest entry: a constant or a sum in f32", worst / e.largest);
+}
+
+std::string find_wrong_values(const JacobianError& e) {
+  if (e.missing_entries + e.spurious_entries > 0) return {};
+  std::size_t entries = 0;
+  for (std::size_t k = 0; k < e.size(); ++k) entries += e.has_expected(k);
+  if (entries < 2 || e.wrong_entries != entries) return {};
+  return "every entry stands where it should and has a wrong value: an exponent or a factor of the formula";
+}
+
 std::string find_factor(const JacobianError& e) {
   double products = 0, squares = 0, found_squares = 0, residual = 0;
   for (std::size_t k = 0; k < e.size(); ++k) {

@@ -36,7 +36,7 @@ bool is_diagonal(const JacobianError& e) {
 
 // What rules say that give to ties: of one element, of all, twice.
 struct TieCounts {
-  std::size_t rows = 0, moved = 0, moved_later = 0, all = 0, largest = 0, twice = 0;
+  std::size_t rows = 0, moved = 0, moved_later = 0, all = 0, largest = 0, repeated = 0;
 };
 
 // Adds a wrong row, of one expected winner; false: ties do not explain it.
@@ -45,8 +45,9 @@ bool count_tie(const JacobianError& e, std::size_t row, const RowSupport& suppor
   const double value = e.expected(base + winner);
   ++counts.rows;
   if (support.found == support.expected) {
-    counts.twice += e.is_found(2 * value, base + winner);
-    return e.is_found(2 * value, base + winner);
+    const double times = std::round(e.found(base + winner) / value);
+    ++counts.repeated;
+    return times > 1 && e.is_found(times * value, base + winner);
   }
   if (support.found.empty() ||
       std::ranges::any_of(support.found, [&](std::size_t c) { return !e.is_found(value, base + c); })) {
@@ -107,6 +108,12 @@ bool all_missing(const JacobianError& e, const JointAxis& axis, const std::set<s
   return true;
 }
 
+// Axes of y that an element of x is not bound to: all but an image's h and w.
+bool is_summed(const JacobianError& e, const JointAxis& axis) {
+  const bool is_place = axis.short_name == "h" || axis.short_name == "w";
+  return !axis.of_x && !(is_place && e.x_shape.rank() == 4);
+}
+
 std::string part_name(const JointAxis& axis) {
   if (axis.short_name == "n") return "image";
   if (axis.short_name == "h") return "row";
@@ -148,13 +155,13 @@ std::string find_overwritten(const JacobianError& e) {
     keeps_last &= *kept.begin() == *all.rbegin();
     keeps_first &= *kept.begin() == *all.begin();
   }
+  if (keeps_first && !keeps_last) {
+    return fmt::format(
+        "only the first of the outputs that read an element of {} counts: their sum is missing", e.argument);
+  }
   return fmt::format(
-      "overwritten, not added: where several outputs read one element of {}, only the {}'s "
-      "gradient is kept",
-      e.argument,
-      keeps_last    ? "last"
-      : keeps_first ? "first"
-                    : "one");
+      "overwritten, not added: where several outputs read one element of {}, only {}'s gradient is kept",
+      e.argument, keeps_last ? "the last" : "one");
 }
 
 std::string find_ties(const JacobianError& e) {
@@ -170,7 +177,7 @@ std::string find_ties(const JacobianError& e) {
   }
   if (counts.all == counts.rows)
     return fmt::format("each of {} ties gets gy, where one of them should", counts.largest);
-  if (counts.twice == counts.rows) return "one tie counts twice";
+  if (counts.repeated == counts.rows) return "one tie counts several times";
   if (counts.moved != counts.rows) return {};
   const bool wants_first = e.wrong.info.ties == TiePolicy::first;
   const bool is_other_end = counts.moved_later == (wants_first ? counts.rows : 0);
@@ -197,10 +204,12 @@ std::string find_wrong_slice(const JacobianError& e) {
     const bool missing = e.missing_entries == e.wrong_entries && all_missing(e, axis, use.wrong);
     const std::int64_t first = *use.wrong.begin(), last = *use.wrong.rbegin();
     std::string text;
-    if (missing && use.wrong.size() + 1 == use.expected.size() &&
-        !use.wrong.contains(*use.expected.begin()) && use.expected.size() > 1 &&
-        (axis.short_name == "n" || use.wrong.size() > 1)) {
-      text = fmt::format("only the first {} of {} counts", part, axis.of_x ? e.argument : "y");
+    const bool keeps_first = missing && use.expected.size() > 1 &&
+                             !use.wrong.contains(*use.expected.begin()) &&
+                             use.wrong.size() + 1 == use.expected.size();
+    if (keeps_first && (use.wrong.size() > 1 || is_summed(e, axis))) {
+      text = fmt::format("only the first {} along {} counts: {}", part, axis.name,
+                         axis.of_x ? "the others get nothing" : "the sum over the others is missing");
     } else if (missing && first == last && last == *use.expected.rbegin()) {
       text = fmt::format("the last {} is dropped: {} = {}", part, axis.name, last);
     } else if (missing && first == last && first == *use.expected.begin()) {

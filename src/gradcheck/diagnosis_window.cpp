@@ -273,6 +273,27 @@ std::optional<Mistake> find_by_reach(const JacobianError& e, const WindowAxis& a
   return std::nullopt;
 }
 
+// A maximum whose index within the window is read as one within the image: (a, b) is found at a * kw + b.
+bool is_flat_index_misread(const JacobianError& e, const Window& window) {
+  std::size_t moved = 0;
+  for (std::size_t row = 0; row < e.rows; ++row) {
+    std::vector<std::size_t> found, expected;
+    for (std::size_t k = row * e.columns; k < (row + 1) * e.columns; ++k) {
+      if (e.has_found(k)) found.push_back(k);
+      if (e.has_expected(k)) expected.push_back(k);
+    }
+    if (found.size() > 1 || expected.size() != 1) return false;
+    if (found.empty()) continue;  // outside the image
+    const std::size_t to = found[0], from = expected[0];
+    const std::int64_t a = e.x_axis(1).index(from) - window.h.source(e.y_axis(1).index(from), 0),
+                       b = e.x_axis(2).index(from) - window.w.source(e.y_axis(2).index(from), 0);
+    if (e.x_axis(1).index(to) * window.w.extent + e.x_axis(2).index(to) != a * window.w.taps + b)
+      return false;
+    moved += to != from;
+  }
+  return moved > 0;
+}
+
 }  // namespace
 
 std::string find_window(const JacobianError& e) {
@@ -283,6 +304,8 @@ std::string find_window(const JacobianError& e) {
 std::string find_window_support(const JacobianError& e) {
   const std::optional<Model> model = model_of(e);
   if (!model || e.wrong.argument != 0 || e.missing_entries + e.spurious_entries == 0) return {};
+  if (!model->has_filter && is_flat_index_misread(e, model->window))
+    return "the index within the window is read as one within the image";
   const auto h = find_by_reach(e, model->window.h, model->window.w, 1, model->has_filter);
   const auto w = find_by_reach(e, model->window.w, model->window.h, 2, model->has_filter);
   return h && w ? joined(*h, *w) : "";

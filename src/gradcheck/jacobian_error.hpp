@@ -61,6 +61,7 @@ class JacobianError {
 // Each knows one kind of mistake and says it in a sentence; empty: it is not that.
 std::string find_not_finite(const JacobianError& e);
 std::string find_zero(const JacobianError& e);
+std::string find_single_precision(const JacobianError& e);     // off by what f32 loses
 std::string find_factor(const JacobianError& e);               // a constant factor, named
 std::string find_ignored_gy(const JacobianError& e);           // all rows are equal
 std::string find_exchanged_gradients(const JacobianError& e);  // it is another operand's
@@ -76,6 +77,7 @@ std::string find_ties(const JacobianError& e);
 std::string find_row_factors(const JacobianError& e);   // each output has a factor of its own
 std::string find_whole_ratios(const JacobianError& e);  // some entries count k times, or once in k
 std::string find_wrong_mask(const JacobianError& e);    // of an elementwise op
+std::string find_wrong_values(const JacobianError& e);  // all of them, and nothing else
 std::string find_wrong_slice(const JacobianError& e);   // wrong at some indices along an axis only
 
 // Where the entries differ: one output's support in one plane.

@@ -33,18 +33,29 @@ const Finding* killer(const GradcheckReport& report, const PlantedBug& bug) {
 }
 
 Result result_of(const Finding& finding, const std::string& sample) {
-  return {Fate::killed, fmt::format("{}, {}", finding.check, sample), finding.likely};
+  return {Fate::killed, fmt::format("{}, {}", finding.check, sample), {}};
 }
 
-// Samples one after the other, until one gives a disagreement.
+std::string likely_in(const GradcheckReport& report, const PlantedBug& bug) {
+  for (const Finding& finding : report.findings) {
+    const bool is_of_it = bug.argument.empty() ? finding.argument.empty() : names_argument(finding, bug);
+    if (finding.verdict == Verdict::disagree && is_of_it && !finding.likely.empty()) return finding.likely;
+  }
+  return {};
+}
+
+// Samples one after the other, until one gives a disagreement, and then until one says what the mistake is.
 Result plant_and_check(const PlantedBug& bug, const OpInfo& healthy) {
   const OpInfo planted = bug.plant(healthy);
   const std::vector<std::string> names = sample_names(planted);
-  for (std::size_t i = 0; i < names.size(); ++i) {
+  Result result;
+  for (std::size_t i = 0; i < names.size() && result.likely.empty(); ++i) {
     const GradcheckReport report = check_op(planted, planted.samples.list()[i]);
-    if (const Finding* finding = killer(report, bug)) return result_of(*finding, names[i]);
+    const Finding* finding = killer(report, bug);
+    if (finding && result.fate == Fate::survived) result = result_of(*finding, names[i]);
+    result.likely = likely_in(report, bug);
   }
-  return {};
+  return result;
 }
 
 Result try_bug(const PlantedBug& bug, std::span<const OpInfo* const> infos) {

@@ -30,7 +30,7 @@ Axes place(const Shape& x, const Shape& w, const Conv2dOptions& o) {
 // Calls f(n, i, j, p, q, row, column) for every tap that reads an element of the image.
 template <class F>
 void for_each_tap(const Axes& axes, const Shape& gy, F&& f) {
-  const auto& [h, w] = axes;
+  const Axis &h = axes.h, &w = axes.w;
   for_each_index({gy[0], gy[1], gy[2], h.taps, w.taps}, [&](const Ints& at) {
     const std::int64_t row = h.source(at[1], at[3]), column = w.source(at[2], at[4]);
     if (h.holds(row) && w.holds(column)) f(at[0], at[1], at[2], at[3], at[4], row, column);

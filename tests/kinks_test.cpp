@@ -66,6 +66,13 @@ TEST_CASE("on a kink the side is the one whose branch was taken", "[kinks]") {
   CHECK(arch.side == Side::left);
 }
 
+TEST_CASE("a kink next to x does not make the step on its other side small", "[kinks]") {
+  const StepChoice left = step_for([](const Traced& t) { return relu(t - 1e-12) + relu(t + 0.2); });
+  CHECK(left.found);
+  CHECK(left.side == Side::left);
+  CHECK(left.step == 0.125);
+}
+
 TEST_CASE("between two kinks, or at a tie of which no side keeps the choice, there is no room", "[kinks]") {
   const StepChoice crossing = step_for([](const Traced& t) { return relu(t) + relu(-t); });
   CHECK_FALSE(crossing.found);

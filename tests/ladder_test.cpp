@@ -27,6 +27,10 @@ struct Known {
 };
 
 double square(double x) { return x * x; }
+// In [-1, 1), another one for each t.
+double uniform_noise(double t) {
+  return static_cast<double>(std::bit_cast<std::uint64_t>(t + 3.1) * 0x9e3779b97f4a7c15 >> 11) * 0x1p-52 - 1;
+}
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
 // Poles lie outside of [low, high], but within a step of 1/4.
@@ -203,10 +207,7 @@ TEST_CASE("noise is measured, and none of it is taken for the derivative", "[lad
     for (int i = 0; i < 20; ++i) {
       const auto [x, u] = line(random, k.low, k.high);
       const double truth = u * k.derivative(x);
-      const auto noisy = [&k, x = x, u = u](double t) {
-        const std::uint64_t hash = std::bit_cast<std::uint64_t>(t + 3.1) * 0x9e3779b97f4a7c15;
-        return k.f(x + t * u) + 1e-8 * (static_cast<double>(hash >> 11) * 0x1p-52 - 1);  // uniform
-      };
+      const auto noisy = [&k, x = x, u = u](double t) { return k.f(x + t * u) + 1e-8 * uniform_noise(t); };
       const Estimate estimate = directional_derivative(noisy, {.smooth = true});
       CHECK(estimate.noise > 5e-9);
       tally.add(k.name, estimate, truth, std::fabs(truth));
@@ -227,12 +228,53 @@ TEST_CASE("noise is measured, and none of it is taken for the derivative", "[lad
   CHECK(tally.missed == 0);
 }
 
+TEST_CASE("a kink that larger steps do not see is no derivative", "[ladder]") {
+  // On the arch beside 0, of slope c width; beyond it nothing is left to see.
+  Tally tally;
+  for (const double width : {1e-2, 1e-3, 1e-4}) {
+    for (const double slope : {1.0, 1e-2, 1e-4, 3e-6}) {
+      const auto g = [&](double t) {
+        return 8 + std::sin(1 + t) + slope / width * std::max(0.0, t * (width - t));
+      };
+      const Estimate estimate = directional_derivative(g);
+      tally.add("right", estimate, std::cos(1) + slope, 1);
+      tally.add("left", estimate, std::cos(1), 1);
+    }
+  }
+  // A dead zone beside which both sides are steep.
+  const auto threshold = [](double t) {
+    return std::sin(1 + t) + std::copysign(std::max(0.0, std::fabs(t) - 1e-8), t);
+  };
+  tally.add("dead zone", directional_derivative(threshold), std::cos(1), 1);
+  INFO(tally.first);
+  CHECK(tally.outside == 0);
+  CHECK(tally.false_alarms == 0);
+  CHECK(tally.missed == 0);
+}
+
 TEST_CASE("the bar of a smaller step wins against a coincidence of large ones", "[ladder]") {
-  // Steps of 1/4 to 1/32 are whole periods.
-  const auto g = [](double t) { return std::sin(64 * std::acos(-1.0) * t) + 0.5 * t; };
-  const Estimate estimate = directional_derivative(g);
-  CHECK(std::fabs(estimate.value - (64 * std::acos(-1.0) + 0.5)) <= error_bars * estimate.error);
-  CHECK(estimate.error < 1e-6);
+  // Steps of 1/4 to 1/16 are half periods.
+  const double w = 16 * std::acos(-1.0);
+  const Estimate exact = directional_derivative([&](double t) { return std::sin(4 * w * t) + 0.5 * t; });
+  CHECK(std::fabs(exact.value - (4 * w + 0.5)) <= error_bars * exact.error);
+  CHECK(exact.error < 1e-6);
+  const auto noisy = [&](double t) { return std::sin(w * t) + 1e-4 * uniform_noise(t); };
+  const Estimate estimate = directional_derivative(noisy, {.noise = 1e-4, .smooth = true});
+  CHECK(std::fabs(estimate.value - w) <= error_bars * estimate.error);
+  CHECK(estimate.error < 1);
+}
+
+TEST_CASE("polynomials are extrapolated to rounding errors, with the order of their column", "[ladder]") {
+  const auto quintic = [](double t) { return 1 + t * (2 + t * (3 + t * (4 + t * (5 + t * 6)))); };
+  const Estimate both = directional_derivative(quintic, {.noise = 2e-16, .smooth = true});
+  CHECK(both.value == Approx(2).epsilon(1e-14));
+  CHECK(both.order == 8);
+  CHECK(both.evaluations == 10);
+  const auto cubic = [](double t) { return 1 + t * (2 + t * (3 + t * 4)); };
+  const Estimate right = directional_derivative(cubic, {.noise = 2e-16, .side = Side::right, .smooth = true});
+  CHECK(right.value == Approx(2).epsilon(1e-13));
+  CHECK(right.order == 4);
+  CHECK(right.evaluations == 6);
 }
 
 TEST_CASE("affine functions on the grid are differentiated exactly", "[ladder]") {
@@ -305,10 +347,11 @@ TEST_CASE("one-sided differences test the convention at a kink", "[ladder]") {
 }
 
 TEST_CASE("where g is not finite the step is smaller or the error infinite", "[ladder]") {
-  const auto edge = [](double t) { return std::sqrt(t + 0.01); };
-  const Estimate near = directional_derivative(edge);
-  CHECK(std::fabs(near.value - 5) <= error_bars * near.error);
-  CHECK(near.error < 1e-6);
+  for (const double edge : {0.01, 1e-4}) {
+    const Estimate near = directional_derivative([&](double t) { return std::sqrt(t + edge); });
+    CHECK(std::fabs(near.value - 0.5 / std::sqrt(edge)) <= error_bars * near.error);
+    CHECK(near.error < 1e-6);
+  }
   for (const auto& g : std::vector<std::function<double(double)>>{
            [](double t) { return std::sqrt(t); }, [](double) { return std::nan(""); },
            [](double t) { return t == 0 ? 1 : infinity; }, [](double t) { return 1 / t; },

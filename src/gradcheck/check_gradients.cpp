@@ -51,12 +51,41 @@ class RecordCheck {
   EndToEnd ends() const {
     EndToEnd ends{.f = [this](Graph& target, std::span<const Var> x) { return replay_.run(target, x); },
                   .x = replay_.source_values(),
-                  .references_fit = references_fit_};
+                  .references_fit = references_fit_,
+                  .one_by_one = [this](const Tensor& gy) { return one_by_one(gy); }};
     for (const NodeId n : replay_.sources())
       ends.names.push_back(g_.name(n).empty() ? fmt::format("node {}", n) : std::string(g_.name(n)));
     return ends;
   }
   bool references_fit() const { return references_fit_; }
+
+  // The gradients of the sources from the rules called one by one, each in a graph of its own, and added up
+  // here: a second engine.
+  std::vector<Tensor> one_by_one(const Tensor& gy) const {
+    std::map<NodeId, Tensor> arrived{{replay_.nodes().back(), gy.clone()}};
+    for (std::size_t k = replay_.nodes().size(); k-- > 0;) {
+      const NodeId n = replay_.nodes()[k];
+      const auto found = arrived.find(n);
+      if (!g_.op(n) || found == arrived.end()) continue;
+      const OpCase op = case_of(n);
+      if (op.checked.empty()) continue;
+      const std::vector<Tensor> gx = Recorded(op, op.inputs).gradients(found->second);
+      for (std::size_t i = 0; i < gx.size(); ++i) {
+        const NodeId input = g_.inputs(n)[op.checked[i]];
+        const auto [sum, is_first] = arrived.try_emplace(input, gx[i].clone());
+        if (is_first) continue;
+        const auto to = sum->second.mutable_values<double>();
+        for (std::size_t e = 0; e < to.size(); ++e) to[e] += gx[i].values<double>()[e];
+      }
+    }
+    std::vector<Tensor> result;
+    for (const NodeId source : replay_.sources()) {
+      const auto found = arrived.find(source);
+      result.push_back(found != arrived.end() ? found->second
+                                              : Tensor::zeros(g_.type(source).shape, DType::f64));
+    }
+    return result;
+  }
 
  private:
   // The first node whose value has a NaN or an infinity is named; there is nothing to differentiate then.
@@ -81,6 +110,12 @@ class RecordCheck {
     return true;
   }
 
+  OpCase case_of(NodeId n) const {
+    std::vector<Tensor> inputs;
+    for (const NodeId input : g_.inputs(n)) inputs.push_back(values_[input].value());
+    return {g_.op(n)->info(), g_.op(n)->attributes(), std::move(inputs), node_name(g_, n), options_};
+  }
+
   // Nodes that are alike are checked a few times only.
   bool is_enough(const OpCase& op) {
     std::string kind = fmt::format("{} {}", op.info.name, to_string(op.attributes));
@@ -91,9 +126,7 @@ class RecordCheck {
   }
 
   void check_node(NodeId n, GradcheckReport& report) {
-    std::vector<Tensor> inputs;
-    for (const NodeId input : g_.inputs(n)) inputs.push_back(values_[input].value());
-    OpCase op(g_.op(n)->info(), g_.op(n)->attributes(), std::move(inputs), node_name(g_, n), options_);
+    OpCase op = case_of(n);
     if (op.checked.empty() || is_enough(op)) return;
     try {
       op.run_reference(false);

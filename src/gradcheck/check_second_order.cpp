@@ -50,7 +50,8 @@ class SecondOrder {
  private:
   Tensor direction(std::size_t i, Random& random) const {
     Tensor u = dense_like(op_.inputs[i].shape(), random);
-    for (double& value : u.mutable_values<double>()) value *= typical_step(op_.inputs[i]) / 2;
+    const double size = typical_step(op_.inputs[i]) / 2;
+    for (double& value : u.mutable_values<double>()) value *= size;
     return u;
   }
 

@@ -74,7 +74,8 @@ class Ties {
   void require_between(Comparison& comparison, std::size_t position, double found, const OneSided& sides,
                        std::size_t row) {
     const Estimate &right = sides.right[row], &left = sides.left[row];
-    const double error = error_bars * std::max(right.error, left.error) + 64 * unit_roundoff_f64;
+    const double size = std::max(std::fabs(right.value), std::fabs(left.value));
+    const double error = error_bars * std::max(right.error, left.error) + op_.options.detect_exact * size;
     const double low = std::min(right.value, left.value) - error,
                  high = std::max(right.value, left.value) + error;
     const bool is_known = std::isfinite(low) && std::isfinite(high);

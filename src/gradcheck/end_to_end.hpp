@@ -17,7 +17,7 @@ struct EndToEnd {
 };
 
 // The gradient of <gy, f> by each floating operand along random directions, against dual numbers through the
-// references of the record, and against differences of f.
+// references of the record (or the rules one by one), and against differences of f.
 void check_end_to_end(const EndToEnd& ends, const GradcheckOptions& options, GradcheckReport& report);
 
 }  // namespace weft

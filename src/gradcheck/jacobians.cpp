@@ -64,10 +64,6 @@ double typical_step(const Tensor& x) {
   return power_of_two_near(x.elements() > 0 ? sum / static_cast<double>(x.elements()) : 0);
 }
 
-double step_size(const Tensor& x, std::size_t n) {
-  return std::max(power_of_two_near(std::fabs(x.values<double>()[n])), typical_step(x));
-}
-
 std::vector<std::vector<double>> rule_jacobians(const OpCase& op) {
   const Recorded recorded(op, op.inputs);
   const auto rows = static_cast<std::size_t>(recorded.y.shape().elements());
@@ -146,6 +142,7 @@ DifferenceJacobian difference_jacobian(const OpCase& op, std::size_t i, std::spa
   const auto columns = static_cast<std::size_t>(op.inputs[i].elements());
   const auto deadline = std::chrono::steady_clock::now() + op.options.budget;
   const bool affine = op.argument(i).linear;
+  const double typical = typical_step(op.inputs[i]);
   DifferenceJacobian result;
   result.entries.resize(rows * columns);
   result.covered.assign(columns, true);
@@ -160,7 +157,7 @@ DifferenceJacobian difference_jacobian(const OpCase& op, std::size_t i, std::spa
       std::fill(result.covered.begin() + static_cast<std::ptrdiff_t>(n), result.covered.end(), false);
       break;
     }
-    const double size = affine ? 1 : step_size(op.inputs[i], n), at = moving[n];
+    const double at = moving[n], size = affine ? 1 : std::max(typical, power_of_two_near(std::fabs(at)));
     direction[n] = size;
     const Room room = affine ? Room{1, Side::both, true, true} : room_along(op, u);
     const VectorFunction g = [&](double t, std::span<double> y) {

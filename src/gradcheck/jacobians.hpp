@@ -44,8 +44,7 @@ struct DifferenceJacobian {
 // dy/dx_i by differences along each coordinate, as many as fit into the budget; `scale` is of the entries.
 DifferenceJacobian difference_jacobian(const OpCase& op, std::size_t i, std::span<const double> scale);
 
-// Sizes of steps, powers of two: near the typical |x|, and along element n near |x_n| where that is larger.
+// The size of steps: a power of two near the typical |x|.
 double typical_step(const Tensor& x);
-double step_size(const Tensor& x, std::size_t n);
 
 }  // namespace weft

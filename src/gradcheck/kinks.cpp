@@ -32,7 +32,7 @@ class Decisions {
 StepChoice choose_step(const std::function<Trace(double t)>& trace_at, double most_u, double most_step) {
   if (most_step < smallest_step) return {};
   Decisions decisions(trace_at);
-  const double room = decisions.here().margin / (2 * most_u);  // infinite, or NaN, without decisions
+  const double room = decisions.here().margin / (2 * most_u);  // infinite without decisions
   const double most = room < most_step ? room : most_step;
   double step = std::max(std::exp2(std::floor(std::log2(most))), smallest_step);
 
@@ -49,6 +49,10 @@ StepChoice choose_step(const std::function<Trace(double t)>& trace_at, double mo
     }
     right = right_near;
     left = left_near;
+    // A margin below the smallest step is of a kink beside x, which does not bound the other side.
+    if (room < smallest_step && right != left) {
+      while (2 * step <= most_step && decisions.kept(right ? 2 * step : -2 * step)) step *= 2;
+    }
   }
   StepChoice choice{.step = step, .found = right || left, .traces = decisions.traces()};
   if (!choice.found) choice.step = 0;

@@ -25,6 +25,10 @@ struct Opinion {
   double value = 0, error = infinity;
 };
 
+double noise_of_quotient(Side side, double noise, double step) {
+  return (side == Side::both ? 1 : 2) * noise / step;
+}
+
 bool compatible(const Opinion& a, const Opinion& b) {  // false for NaN
   return std::fabs(a.value - b.value) <= error_bars * (a.error + b.error);
 }
@@ -51,11 +55,8 @@ class Table {
       const double error = std::max({std::fabs(row[j] - row[j - 1]), std::fabs(row[j] - last_[j - 1]),
                                      std::fabs(row[j] - last_[j])}) +
                            growth * noise;
-      const Opinion entry{row[j], error};
-      // A large step can look precise by coincidence; a smaller one that contradicts it is right.
-      if (std::isfinite(row[j]) && std::isfinite(error) &&
-          (error < best_.error || !compatible(entry, best_))) {
-        best_ = entry;
+      if (std::isfinite(row[j]) && error < best_.error) {
+        best_ = {row[j], error};
         column_ = j;
       }
     }
@@ -94,25 +95,24 @@ class Descent {
     estimate_.one_sided = options.side != Side::both;
   }
 
-  // The quotient over the smallest step, within which only the nearest kinks lie.
-  void set_nearest(double quotient, double noise) { nearest_ = {quotient, noise}; }
+  // Quotients over small steps, within which only near kinks lie.
+  void set_near(const std::array<Opinion, 2>& near) { near_ = near; }
   int next() const { return next_; }
   bool done() const { return done_; }
   const Estimate& estimate() const { return estimate_; }
 
   void add(const Quotients& quotients, double h, int evaluations) {
-    const bool both = options_.side == Side::both;
-    table_.add(quotients.of(options_.side), (both ? 1 : 2) * noise_ / h);
-    if (both && !options_.smooth) {
-      right_.add(quotients.right, 2 * noise_ / h);
-      left_.add(quotients.left, 2 * noise_ / h);
+    table_.add(quotients.of(options_.side), noise_of_quotient(options_.side, noise_, h));
+    if (options_.side == Side::both && !options_.smooth) {
+      right_.add(quotients.right, noise_of_quotient(Side::right, noise_, h));
+      left_.add(quotients.left, noise_of_quotient(Side::left, noise_, h));
     }
     estimate_.evaluations = evaluations;
     ++next_;
     const Opinion now = covering_opinion(), before{estimate_.value, estimate_.error};
     if (suspects_kink(now)) {
       estimate_.error = infinity;  // what larger steps said is as doubtful
-    } else if (now.error < before.error || !compatible(now, before)) {
+    } else if (now.error < before.error || !compatible(now, before)) {  // larger steps agree by coincidence
       estimate_.value = now.value;
       estimate_.error = now.error;
       estimate_.order = table_.order();
@@ -130,12 +130,12 @@ class Descent {
     return error_bars * error <= part * options_.detect * scale;
   }
 
-  // At a kink the one-sided tables, whose difference the bar covers, or the nearest quotient contradict the
+  // At a kink the one-sided tables, whose difference the bar covers, or the near quotients contradict the
   // table.
   bool suspects_kink(const Opinion& covering) const {
     if (options_.smooth) return false;
     const Opinion& found = table_.best();
-    if (!compatible(found, nearest_)) return true;
+    if (!compatible(found, near_[0]) || !compatible(found, near_[1])) return true;
     return options_.side == Side::both && !resolves(covering.value, covering.error, too_much) &&
            !(compatible(found, right_.best()) && compatible(found, left_.best()));
   }
@@ -168,15 +168,20 @@ class Descent {
   int last_level_, first_ = 0, next_ = 0, restarts_ = 0;
   bool done_ = false;
   Table table_ = make_table(), right_{2}, left_{2};
-  Opinion nearest_;
+  std::array<Opinion, 2> near_;
   Estimate estimate_;
 };
 
 // The values of g at 0 and at +-step / 2^level, each computed once.
 class Evaluations {
  public:
-  Evaluations(const VectorFunction& g, std::size_t outputs, const LadderOptions& options, double step)
-      : g_(g), outputs_(outputs), side_(options.side), step_(step) {
+  Evaluations(const VectorFunction& g, std::size_t outputs, const LadderOptions& options, double step,
+              int levels)
+      : g_(g),
+        outputs_(outputs),
+        side_(options.side),
+        step_(step),
+        levels_(static_cast<std::size_t>(levels)) {
     if (options.side != Side::both || !options.smooth) {
       centre_.resize(outputs);
       evaluate(0, centre_);
@@ -186,11 +191,8 @@ class Evaluations {
   double step(int level) const { return std::ldexp(step_, -level); }
   int count() const { return count_; }
   void reach(int level) {
-    if (static_cast<std::size_t>(level) < levels_.size() && levels_[static_cast<std::size_t>(level)].known)
-      return;
-    if (static_cast<std::size_t>(level) >= levels_.size())
-      levels_.resize(static_cast<std::size_t>(level) + 1);
     Level& values = levels_[static_cast<std::size_t>(level)];
+    if (values.known) return;
     values.known = true;
     if (side_ != Side::left) evaluate(step(level), values.right = std::vector<double>(outputs_));
     if (side_ != Side::right) evaluate(-step(level), values.left = std::vector<double>(outputs_));
@@ -225,21 +227,35 @@ class Evaluations {
   int count_ = 0;
 };
 
+// Over the smallest step, where noise hides small kinks; and over one 1024 times larger, where it does not,
+// with what half of that step changes.
+std::array<Opinion, 2> near_quotients(Evaluations& values, int last_level, Side side, std::size_t output,
+                                      double noise) {
+  const int near_level = std::max(last_level - 10, 0);
+  const auto quotient = [&](int level) {
+    values.reach(level);
+    return Opinion{values.quotients(level, output).of(side),
+                   noise_of_quotient(side, noise, values.step(level))};
+  };
+  const Opinion nearest = quotient(last_level), half = quotient(near_level + 1);
+  Opinion near = quotient(near_level);
+  near.error = std::fabs(near.value - half.value) + half.error;
+  return {nearest, near};
+}
+
 std::vector<Estimate> affine_derivatives(const VectorFunction& g, const LadderInput& input) {
   LadderOptions options = input.options;
   options.smooth = true;
-  const bool both = options.side == Side::both;
-  Evaluations values(g, input.noise.size(), options, 1);
+  Evaluations values(g, input.noise.size(), options, 1, 1);
   values.reach(0);
   std::vector<Estimate> estimates(input.noise.size());
   for (std::size_t i = 0; i < estimates.size(); ++i) {
     const double value = values.quotients(0, i).of(options.side), noise = input.noise[i];
-    estimates[i] = {.value = value,
-                    .error = (both ? 1 : 2) * noise,
+    estimates[i] = {.value = std::isfinite(value) ? value : 0,
+                    .error = std::isfinite(value) ? noise_of_quotient(options.side, noise, 1) : infinity,
                     .noise = noise,
                     .evaluations = values.count(),
-                    .one_sided = !both};
-    if (!std::isfinite(value)) estimates[i].value = 0, estimates[i].error = infinity;
+                    .one_sided = options.side != Side::both};
   }
   return estimates;
 }
@@ -261,18 +277,13 @@ std::vector<Estimate> directional_derivatives(const VectorFunction& g, const Lad
   const int last_level = std::max(most_rows - 1, static_cast<int>(std::log2(step)) + 30);
 
   const std::size_t outputs = input.noise.size();
-  Evaluations values(g, outputs, options, step);
+  Evaluations values(g, outputs, options, step, last_level + 1);
   std::vector<Descent> descents;
   for (std::size_t i = 0; i < outputs; ++i) {
     descents.emplace_back(options, input.noise[i], input.scale[i], last_level);
   }
-  if (!options.smooth) {
-    values.reach(last_level);
-    const double noise_factor = (options.side == Side::both ? 1 : 2) / values.step(last_level);
-    for (std::size_t i = 0; i < outputs; ++i) {
-      descents[i].set_nearest(values.quotients(last_level, i).of(options.side),
-                              noise_factor * input.noise[i]);
-    }
+  for (std::size_t i = 0; i < outputs && !options.smooth; ++i) {
+    descents[i].set_near(near_quotients(values, last_level, options.side, i, input.noise[i]));
   }
   for (int level = 0; level <= last_level; ++level) {
     if (std::ranges::all_of(descents, &Descent::done)) break;

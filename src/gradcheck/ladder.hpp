@@ -30,10 +30,16 @@ struct LadderInput {
 //   E[j][i] = max(|A[j][i] - A[j-1][i]|, |A[j][i] - A[j-1][i-1]|, |A[j][i] - A[j][i-1]|) + a_j noise / h_i
 // and the entry of smallest E with j < i is the estimate. a_j = product of (4^m + 1) / (4^m - 1), m = 1..j.
 // One-sided: (g(h) - g(0)) / h, 2^m in place of 4^m, and twice the noise.
-// A step is rounded down to a power of two. One at which g is not finite is passed over. Where `smooth` is
-// not set, the one-sided ladders and a difference over the smallest step have to confirm the estimate within
-// their bars, and the bar covers what they say: at a kink they do not, and the error is infinite. Throws
-// Error where the step is not positive, or noise and scale differ in number.
+//
+// An output is done at K E <= detect scale / 100, after 10 rows, or from row 5 on when the diagonal moves by
+// more than 2 E. While K E > detect scale / 10 it starts again with h0 / 8, three times at most, beside a
+// kink more often. A step is rounded down to a power of two; one at which g is not finite is passed over.
+//
+// Where `smooth` is not set, the one-sided ladders and the differences over small steps have to confirm the
+// estimate within their bars, and the bar covers what the one-sided ones say: at a kink they do not, and the
+// error is infinite.
+//
+// Throws Error where the step is not positive, or noise and scale differ in number.
 std::vector<Estimate> directional_derivatives(const VectorFunction& g, const LadderInput& input);
 
 // The absolute noise of g around 0: three standard deviations, by differences of neighbouring values

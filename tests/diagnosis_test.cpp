@@ -277,10 +277,11 @@ TEST_CASE("what tells failing samples from passing ones is named", "[diagnosis]"
   CHECK(between({sample({1, 7, 5, 3}, {}), sample({1, 5, 5, 2}, {})},
                 {sample(x, {}), sample({3, 7, 5, 3}, {})}) ==
         "every sample with extent 1 along axis n of x agrees, and no other");
-  CHECK(between({sample(x, {{"stride", unit}}), sample({3, 7, 5, 3}, {{"stride", unit}}),
-                 sample(x, {{"stride", larger}})},
-                {sample(x, {{"stride", larger}}), sample(x, {})}) ==
+  std::vector<Sample> mostly_unit(4, sample(x, {{"stride", unit}}));
+  mostly_unit.push_back(sample(x, {{"stride", larger}}));
+  CHECK(between(mostly_unit, std::vector<Sample>(6, sample(x, {{"stride", larger}}))) ==
         "every sample with stride (1, 1) agrees");
+  CHECK(between(mostly_unit, {sample(x, {{"stride", larger}})}).empty());  // one failure says little
   CHECK(between({}, {sample(x, {})}).empty());
   CHECK(between({sample(x, {})}, {sample(x, {})}).empty());
 }

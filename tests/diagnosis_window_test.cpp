@@ -273,8 +273,8 @@ TEST_CASE("a stride that a pooling's gradient ignores, or an index within the wi
     return pool.first(o, {pixel[0], o[1] * 2 + index / 2, o[2] * 3 + index % 2, pixel[3]});
   });
   CHECK(flat.likely() == "the index within the window is read as one within the image");
-  const auto mean = [&](const Ints& step) {
-    return [&pool, step](const Ints& o, const Ints& pixel) {
+  const auto mean = [](const Ints& step) {
+    return [step](const Ints& o, const Ints& pixel) {
       const std::int64_t a = pixel[1] - o[1] * step[0], b = pixel[2] - o[2] * step[1];
       return o[0] == pixel[0] && o[3] == pixel[3] && a >= 0 && a < 3 && b >= 0 && b < 2 ? 1.0 / 6 : 0.0;
     };

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "gradcheck/diagnosis.hpp"
@@ -80,16 +81,18 @@ std::string distinguishing_attribute(const OpInfo& info, SampleList passing, Sam
   add_patterns(properties);
   add_extents(properties, info, *failing[0]);
 
+  constexpr double by_chance = 0.1;  // that no failing sample has a property of that many samples
   const auto passed = std::ssize(passing), failed = std::ssize(failing);
-  const Property* best = nullptr;  // no failing sample has it
-  std::ptrdiff_t most = 1;         // passing ones that have it; a single one says little
+  const Property* best = nullptr;
+  std::ptrdiff_t most = 0;
   for (const Property& property : properties) {
     const std::ptrdiff_t good = count(property, passing), bad = count(property, failing);
     if (good == passed && bad == 0)
       return fmt::format("every sample with {} agrees, and no other", property.text);
     if (good == 0 && bad == failed)
       return fmt::format("only samples with {} disagree, and all of them", property.text);
-    if (bad == 0 && good > most) {
+    const double share = static_cast<double>(good) / static_cast<double>(passed + failed);
+    if (bad == 0 && good > most && std::pow(1 - share, failed) < by_chance) {
       best = &property;
       most = good;
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "weft/data.hpp"
+#include "weft/data_set.hpp"
 #include "weft/diagram.hpp"
 #include "weft/dtype.hpp"
 #include "weft/error.hpp"

@@ -23,7 +23,9 @@ Handle create_in_memory(const std::string& file) {
   const Session session;
   const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(access.id(), growth, false);
-  Handle handle(H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose);
+  static std::uint64_t made = 0;  // HDF5 takes two of one name for the same file
+  const std::string name = fmt::format("{}#{}", file, ++made);
+  Handle handle(H5Fcreate(name.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose);
   if (!handle) io::fail(file, "", fmt::format("cannot be made{}", reason()));
   return handle;
 }
@@ -50,9 +52,16 @@ Handle space_of(const Shape& shape) {
   return {id, H5Sclose};
 }
 
+// Without the time of day: the same contents are the same bytes.
+Handle plain_storage() {
+  Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(properties.id(), false);
+  return properties;
+}
+
 // Chunks and filters, where the options ask for them and the tensor has rows.
 Handle storage_for(const Tensor& tensor, const Hdf5Options& options) {
-  Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  Handle properties = plain_storage();
   if ((options.compression == 0 && options.chunk_rows == 0) || tensor.rank() == 0 || tensor.elements() == 0)
     return properties;
   const std::int64_t rows = tensor.extent(0), row_bytes = static_cast<std::int64_t>(tensor.bytes()) / rows;
@@ -162,7 +171,7 @@ void Hdf5Writer::write_strings(const std::string& name, const std::vector<std::s
   const Session session;
   const std::vector<const char*> pointers = pointers_to(strings);
   const Handle type = string_type();
-  const Handle storage(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  const Handle storage = plain_storage();
   const Handle created =
       state_->create(name, type, space_of({static_cast<std::int64_t>(strings.size())}), storage);
   if (!strings.empty() &&

@@ -181,6 +181,10 @@ class Graph {
   void set_training(bool training) { options_.training = training; }
   std::uint64_t seed() const { return options_.seed; }
   std::uint64_t next_random_stream() { return ++random_streams_; }  // for each stochastic op its own
+  std::uint64_t random_streams() const {
+    return random_streams_;
+  }  // given out so far: to be saved and restored
+  void set_random_streams(std::uint64_t count) { random_streams_ = count; }
 
   // The record. Arguments must be ids of this graph.
   NodeId node_count() const { return static_cast<NodeId>(nodes_.size()); }

@@ -16,8 +16,8 @@ class Sequence {
       : s_(s), groups_(groups), items_(items), scratch_(scratch) {}
 
   std::vector<Repeat> find() {
-    std::ranges::stable_partition(
-        items_, [&](const Group::Item& item) { return item.is_group || s_.is_op(item.id); });
+    std::stable_partition(items_.begin(), items_.end(),
+                          [&](const Group::Item& item) { return item.is_group || s_.is_op(item.id); });
     while (length_ < items_.size() && (items_[length_].is_group || s_.is_op(items_[length_].id))) ++length_;
     for (std::size_t i = 0; i < length_; ++i) hashes_.push_back(hash_of(items_[i]));
 

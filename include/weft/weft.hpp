@@ -5,6 +5,7 @@
 #include "weft/data.hpp"
 #include "weft/data_set.hpp"
 #include "weft/diagram.hpp"
+#include "weft/diff.hpp"
 #include "weft/dtype.hpp"
 #include "weft/error.hpp"
 #include "weft/format.hpp"

@@ -73,8 +73,7 @@ TEST_CASE("a wrong rule of one op inside a larger model is blamed on that op", "
   CHECK_THAT(to_text(report), Contains("GRADIENTS DISAGREE  tanh, gradient of x"));
 }
 
-TEST_CASE("an executed forward that is another function than its reference is found",
-          "[gradcheck][models]") {
+TEST_CASE("an executed forward that is another function than its reference is found", "[gradcheck][models]") {
   const OpInfo wrong = with_forward(tanh_info(), [](std::span<const Tensor> x, const Attributes&) {
     return scale(tanh(x[0]), 1.0001).value();
   });

@@ -11,7 +11,7 @@ namespace detail {
 extern constinit thread_local int forced_threads;  // 0: none
 void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context);
-}
+}  // namespace detail
 
 int thread_count();  // how many threads work may be spread over from here
 

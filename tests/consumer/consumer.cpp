@@ -8,7 +8,7 @@ int main() {
   Parameter w = he_normal("w", {3, 2});
   Graph g;
   const Var x = g.input(Tensor::of<float>({1, 3}, {1, 2, 3}), "x");
-  const Var loss = mean(relu(matmul(x, g.use(w))));
+  const Var loss = mean(tanh(matmul(x, g.use(w))));
   g.backward(loss);
 
   const auto folder = std::filesystem::temp_directory_path();

@@ -4,59 +4,49 @@
 #include <weft/weft.hpp>
 
 #include "support/signs_data.hpp"
+#include "support/signs_models.hpp"
 #include "support/training.hpp"
 
 using namespace weft;
 
-struct Recipe {
-  nn::Sequential model;
-  double learning_rate, weight_decay = 0, label_smoothing = 0;
-  std::int64_t epochs, batch, warm_up = 0;
-  AugmentOptions augmentation = {};
+using examples::Recipe;
+
+struct Resuming {
+  std::string folder;      // of checkpoints
+  std::int64_t every = 0;  // epochs; 0: none is written
+  bool resume = false;
 };
 
-// The seed article's network, as it stands there.
-Recipe seed_recipe(std::uint64_t seed) {
-  return {.model = {nn::Conv2d("conv1", 3, 8, {.window = 4, .padding = same, .relu = true, .seed = seed}),
-                    nn::Pool2d({.window = 8, .stride = 8, .padding = same}),
-                    nn::Conv2d("conv2", 8, 16, {.window = 2, .padding = same, .relu = true, .seed = seed}),
-                    nn::Pool2d({.window = 4, .stride = 4, .padding = same}), nn::Flatten(),
-                    nn::Linear("dense", 64, 6, {.seed = seed})},
-          .learning_rate = 0.01,
-          .epochs = 100,
-          .batch = 64};
-}
-
-// Three blocks of 3x3 convolution on half the resolution, dropout, and images that are never the same twice.
-Recipe better_recipe(std::uint64_t seed) {
-  const auto block = [&](const char* name, int in, int out) {
-    return nn::Conv2d(name, in, out, {.window = 3, .padding = same, .relu = true, .seed = seed});
-  };
-  return {.model = {nn::Pool2d({.window = 2, .kind = PoolKind::average}), block("conv1", 3, 16), nn::Pool2d(),
-                    block("conv2", 16, 32), nn::Pool2d(), block("conv3", 32, 64), nn::Pool2d(), nn::Flatten(),
-                    nn::Dropout(0.3), nn::Linear("dense1", 1024, 64, {.relu = true, .seed = seed}),
-                    nn::Dropout(0.3), nn::Linear("dense2", 64, 6, {.seed = seed})},
-          .learning_rate = 2e-3,
-          .weight_decay = 1e-4,
-          .label_smoothing = 0.05,
-          .epochs = 60,
-          .batch = 32,
-          .warm_up = 100,
-          .augmentation = {.shift = 0.1, .rotation = 15, .scale = 0.15, .brightness = 0.15, .contrast = 0.2}};
-}
-
 // Every epoch passes over all images in a new order; the learning rate falls along a cosine.
-History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64_t seed) {
+// A run that goes on from a checkpoint ends with the same bits as one that was never stopped.
+History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64_t seed,
+              const Resuming& resuming) {
   const Tensor train_x = examples::centred(data.train_x), test_x = examples::centred(data.test_x);
   const std::int64_t count = train_x.extent(0);
   const std::int64_t steps = recipe.epochs * ((count + recipe.batch - 1) / recipe.batch);
   AdamW optimizer(parameters_of(recipe.model),
                   {.learning_rate = recipe.learning_rate, .weight_decay = recipe.weight_decay});
-  const CosineSchedule schedule{recipe.learning_rate, steps, recipe.warm_up};
+  Schedule schedule = CosineSchedule{recipe.learning_rate, steps, recipe.warm_up};
   Random random(seed, "augmentation");
   History history;
-  ProgressBar progress(recipe.epochs * count);
-  for (std::int64_t epoch = 1, step = 0; epoch <= recipe.epochs; ++epoch) {
+  std::int64_t epoch = 0, step = 0;
+  const TrainingState state{.parameters = parameters_of(recipe.model),
+                            .optimizer = &optimizer,
+                            .schedule = &schedule,
+                            .graph = &g,
+                            .random = {{"augmentation", &random}},
+                            .history = &history,
+                            .epoch = &epoch,
+                            .step = &step};
+  std::optional<Checkpoints> checkpoints;
+  if (resuming.every > 0 || resuming.resume) checkpoints.emplace(resuming.folder);
+  if (resuming.resume) {
+    const auto file = checkpoints->resume(state);
+    fmt::print("{}\n", file ? "goes on from " + *file : "there is no checkpoint in " + resuming.folder);
+  }
+  ProgressBar progress((recipe.epochs - epoch) * count);
+  while (epoch < recipe.epochs) {
+    ++epoch;
     progress.set_label(fmt::format("epoch {}/{}", epoch, recipe.epochs));
     examples::EpochMeter meter(epoch);
     for (const auto& rows :
@@ -67,7 +57,7 @@ History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64
       const Var logits = recipe.model(g.input(images, "images"));
       const Var loss = softmax_crossentropy(logits, labels, {.label_smoothing = recipe.label_smoothing});
       g.backward(loss);
-      optimizer.set_learning_rate(schedule(step++));
+      optimizer.set_learning_rate(learning_rate(schedule, step++));
       optimizer.step();
       optimizer.zero_grad();
       const double right = accuracy(logits.value(), labels.value());
@@ -75,6 +65,7 @@ History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64
     }
     const Tensor logits = examples::predict(recipe.model, test_x);
     history.push_back(meter.result(accuracy(logits, data.test_y), optimizer.learning_rate()));
+    if (resuming.every > 0 && epoch % resuming.every == 0) checkpoints->save(state);
   }
   return history;
 }
@@ -83,6 +74,7 @@ int main(int argc, char** argv) try {
   std::string data_folder, out = "signs-out", model = "seed";
   std::int64_t epochs = 0, batch = 0;
   std::uint64_t seed = 1;
+  Resuming resuming;
   CLI::App app{"Trains a CNN to read hand signs, 0 to 5 raised fingers, from images of 64 x 64 pixels."};
   app.add_option("--data", data_folder,
                  "folder of train_signs.h5 and test_signs.h5; without it, signs are drawn");
@@ -94,17 +86,21 @@ int main(int argc, char** argv) try {
   app.add_option("--seed", seed, "of weights, order of images, augmentation, drawn signs")
       ->capture_default_str();
   app.add_option("--out", out, "folder for what it leaves behind")->capture_default_str();
+  app.add_option("--checkpoint-every", resuming.every, "epochs between checkpoints, in OUT/checkpoints")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--resume", resuming.resume, "go on from the newest checkpoint");
   CLI11_PARSE(app, argc, argv);
 
   require_writable_folder(out);
   const std::filesystem::path folder = out;
   const SignsData data = examples::load_signs(data_folder, folder / "data", seed);
-  Recipe recipe = model == "seed" ? seed_recipe(seed) : better_recipe(seed);
+  Recipe recipe = model == "seed" ? examples::seed_recipe(seed) : examples::better_recipe(seed);
   if (epochs > 0) recipe.epochs = epochs;
   if (batch > 0) recipe.batch = batch;
 
   Graph g({.seed = seed});
-  const History history = train(g, recipe, data, seed);
+  resuming.folder = folder / "checkpoints";
+  const History history = train(g, recipe, data, seed, resuming);
   const Tensor logits = examples::predict(recipe.model, examples::centred(data.test_x));
   save_diagram(g, folder / "graph.svg", {.title = "signs, " + model});
   write_csv(history, folder / "history.csv");

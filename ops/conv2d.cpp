@@ -27,6 +27,11 @@ struct Conv2d final : Op {
     if (gx.operand_count() == 3 && gx.wants(2)) gx.set(2, sum(g, {.axes = {0, 1, 2}}));
   }
   const OpInfo& info() const override { return conv2d_info(); }
+  double flops(std::span<const TensorType> x, const TensorType& y) const override {
+    const double elements = static_cast<double>(y.shape.elements());  // taps on padding count
+    const Shape& w = x[1].shape;
+    return elements * (2.0 * static_cast<double>(w[0] * w[1] * w[2]) + (x.size() == 3) + options.relu);
+  }
   Attributes attributes() const override { return attributes_of(options); }
 };
 

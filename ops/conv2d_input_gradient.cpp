@@ -26,6 +26,10 @@ struct Conv2dInputGradient final : Op {
     if (gx.wants(1)) gx.set(1, conv2d_weight_gradient(gg, gx.input(0), gx.shape(1), options));
   }
   const OpInfo& info() const override { return conv2d_input_gradient_info(); }
+  double flops(std::span<const TensorType> x, const TensorType&) const override {
+    const Shape& w = x[1].shape;
+    return 2.0 * static_cast<double>(x[0].shape.elements()) * static_cast<double>(w[0] * w[1] * w[2]);
+  }
   Attributes attributes() const override {
     Attributes attributes = attributes_of(options);
     attributes.set("x_shape", x_shape.extents());

@@ -26,6 +26,10 @@ struct Conv2dWeightGradient final : Op {
     if (gx.wants(1)) gx.set(1, conv2d(gx.input(0), gg, options));
   }
   const OpInfo& info() const override { return conv2d_weight_gradient_info(); }
+  double flops(std::span<const TensorType> x, const TensorType& y) const override {
+    const Shape& w = y.shape;
+    return 2.0 * static_cast<double>(x[1].shape.elements()) * static_cast<double>(w[0] * w[1] * w[2]);
+  }
   Attributes attributes() const override {
     Attributes attributes = attributes_of(options);
     attributes.set("w_shape", w_shape.extents());

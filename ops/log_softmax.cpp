@@ -23,6 +23,9 @@ struct LogSoftmax final : Op {
     gx.set(0, subtract(gy, multiply(exp(y), total)));
   }
   const OpInfo& info() const override { return log_softmax_info(); }
+  double flops(std::span<const TensorType> x, const TensorType&) const override {
+    return 5.0 * static_cast<double>(x[0].shape.elements());  // maximum, difference, exp, sum, difference
+  }
   Attributes attributes() const override { return {{"axis", axis}}; }
 };
 

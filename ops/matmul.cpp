@@ -33,6 +33,10 @@ struct Matmul final : Op {
     }
   }
   const OpInfo& info() const override { return matmul_info(); }
+  double flops(std::span<const TensorType> x, const TensorType& y) const override {
+    const std::int64_t inner = x[0].shape[options.transpose_a ? -2 : -1];
+    return 2.0 * static_cast<double>(y.shape.elements()) * static_cast<double>(inner);
+  }
   Attributes attributes() const override { return attributes_of(options); }
 };
 

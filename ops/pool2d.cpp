@@ -26,6 +26,11 @@ struct Pool2d final : Op {
       gx.set(0, average_pool2d_gradient(gy, gx.shape(0), options));
   }
   const OpInfo& info() const override { return pool2d_info(); }
+  double flops(std::span<const TensorType>, const TensorType& y) const override {
+    const std::int64_t window =
+        options.window.h * options.window.w;  // n - 1 steps, and an average's division
+    return static_cast<double>(y.shape.elements() * (options.kind == PoolKind::max ? window - 1 : window));
+  }
   Attributes attributes() const override { return attributes_of(options); }
 };
 

@@ -24,6 +24,9 @@ struct Softmax final : Op {
     gx.set(0, multiply(y, subtract(gy, projection)));
   }
   const OpInfo& info() const override { return softmax_info(); }
+  double flops(std::span<const TensorType> x, const TensorType&) const override {
+    return 5.0 * static_cast<double>(x[0].shape.elements());  // maximum, difference, exp, sum, quotient
+  }
   Attributes attributes() const override { return {{"axis", axis}}; }
 };
 

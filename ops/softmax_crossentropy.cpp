@@ -211,6 +211,9 @@ struct SoftmaxCrossentropy final : Op {
     if (gx.wants(1)) gx.set(1, Tensor::zeros(gx.shape(1), x.dtype()));
   }
   const OpInfo& info() const override { return softmax_crossentropy_info(); }
+  double flops(std::span<const TensorType> x, const TensorType&) const override {
+    return 5.0 * static_cast<double>(x[0].shape.elements());  // maximum, difference, exp, sum, product
+  }
   Attributes attributes() const override { return attributes_of(options); }
 
  private:

@@ -29,10 +29,19 @@ BOOST_CONCEPT_ASSERT((boost::EdgeListGraphConcept<Graph>));
 BOOST_CONCEPT_ASSERT((boost::IncidenceGraphConcept<Graph>));
 BOOST_CONCEPT_ASSERT((boost::AdjacencyGraphConcept<Graph>));
 BOOST_CONCEPT_ASSERT((boost::AdjacencyMatrixConcept<Graph>));
-BOOST_CONCEPT_ASSERT((boost::VertexListGraphConcept<Consumers>));
-BOOST_CONCEPT_ASSERT((boost::EdgeListGraphConcept<Consumers>));
-BOOST_CONCEPT_ASSERT((boost::BidirectionalGraphConcept<Consumers>));
-BOOST_CONCEPT_ASSERT((boost::AdjacencyGraphConcept<Consumers>));
+BOOST_CONCEPT_ASSERT((boost::VertexListGraphConcept<Snapshot>));
+BOOST_CONCEPT_ASSERT((boost::EdgeListGraphConcept<Snapshot>));
+BOOST_CONCEPT_ASSERT((boost::IncidenceGraphConcept<Snapshot>));
+BOOST_CONCEPT_ASSERT((boost::AdjacencyGraphConcept<Snapshot>));
+BOOST_CONCEPT_ASSERT((boost::BidirectionalGraphConcept<Consumers<Snapshot>>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Snapshot, NodeId, VertexTime>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Snapshot, NodeId, VertexScope>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexFlops>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Snapshot, EdgeId, EdgeSlot>));
+BOOST_CONCEPT_ASSERT((boost::VertexListGraphConcept<Consumers<Graph>>));
+BOOST_CONCEPT_ASSERT((boost::EdgeListGraphConcept<Consumers<Graph>>));
+BOOST_CONCEPT_ASSERT((boost::BidirectionalGraphConcept<Consumers<Graph>>));
+BOOST_CONCEPT_ASSERT((boost::AdjacencyGraphConcept<Consumers<Graph>>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, boost::vertex_index_t>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, EdgeId, boost::edge_index_t>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, boost::vertex_name_t>));
@@ -41,8 +50,8 @@ BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexS
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexDType>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexScope>));
 BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Graph, NodeId, VertexSource>));
-BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers, NodeId, VertexBytes>));
-BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers, EdgeId, EdgeSlot>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers<Graph>, NodeId, VertexBytes>));
+BOOST_CONCEPT_ASSERT((boost::ReadablePropertyGraphConcept<Consumers<Graph>, EdgeId, EdgeSlot>));
 
 // 0 x, 1 w; 2 relu(x), 3 squared = 2 * 2 (two edges), 4 wide = w + 3 (broadcast), 5 sum(4), and 6 relu(w),
 // unused.
@@ -98,7 +107,7 @@ TEST_CASE("a graph is read through Boost.Graph with parallel edges for an operan
 
 TEST_CASE("consumers() adds the in-edges of every node", "[boost]") {
   const Example e;
-  const Consumers view = consumers(e.g);
+  const Consumers<Graph> view = consumers(e.g);
   const auto of = [&](const Var& v) {
     const auto [first, last] = in_edges(v.id(), view);
     return std::vector<EdgeId>(first, last);
@@ -204,7 +213,7 @@ TEST_CASE("every path from the loss to a node passes through its dominators", "[
   const Var x = g.input(Tensor::zeros({2}), "x");
   const Var y = relu(x);
   const Var loss = sum(relu(y) + y * y);  // 2 and 3 are the sides of a diamond from 1 to 4
-  const Consumers view = consumers(g);
+  const Consumers<Graph> view = consumers(g);
   std::vector<NodeId> dominator(g.node_count(), boost::graph_traits<Graph>::null_vertex());
   boost::lengauer_tarjan_dominator_tree(
       view, loss.id(), boost::make_iterator_property_map(dominator.begin(), get(boost::vertex_index, view)));
@@ -214,7 +223,7 @@ TEST_CASE("every path from the loss to a node passes through its dominators", "[
 
 TEST_CASE("two records of one model are isomorphic, and not after an operand is redirected", "[boost]") {
   const auto same_graph = [](const Graph& a, const Graph& b) {
-    const Consumers left = consumers(a), right = consumers(b);
+    const Consumers<Graph> left = consumers(a), right = consumers(b);
     const auto found = [](const auto&, const auto&) { return false; };  // the first one will do
     const auto node = [&](NodeId n, NodeId m) { return get(vertex_op, a, n) == get(vertex_op, b, m); };
     const auto slot = [&](EdgeId e, EdgeId f) { return a.edge_slot(e) == b.edge_slot(f); };
@@ -240,7 +249,7 @@ TEST_CASE("two records of one model are isomorphic, and not after an operand is 
 
 TEST_CASE("the reversed view goes through Boost's GraphML writer in the direction of the data", "[boost]") {
   const Example e;
-  const Consumers view = consumers(e.g);
+  const Consumers<Graph> view = consumers(e.g);
   const auto flow = boost::make_reverse_graph(view);
   const auto op = [&](NodeId n) { return std::string(get(vertex_op, e.g, n)); };
   boost::dynamic_properties properties;

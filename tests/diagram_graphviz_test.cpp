@@ -236,7 +236,8 @@ TEST_CASE("an SVG holds every node, edge and scope by its id and is well-formed 
   const TemporaryFolder folder;
   Graph g;
   record_chain(g, 12);
-  const DiagramReport report = save_diagram(g, folder / "model.svg", {.layout_budget = ample});
+  const DiagramReport report =
+      save_diagram(g, folder / "model.svg", {.fold = {.repeats = false}, .layout_budget = ample});
   CHECK(report.degraded.empty());
   CHECK(report.files == std::vector<fs::path>{folder / "model.svg"});
   CHECK(report.visible == g.node_count());
@@ -262,7 +263,7 @@ TEST_CASE("the way of the data stands in one line above the loss", "[diagram]") 
     h = relu(conv2d(h, w, b, {.padding = same}));
   }
   sum(flatten(h));
-  save_diagram(g, folder / "model.svg", {.layout_budget = ample, .strict = true});
+  save_diagram(g, folder / "model.svg", {.fold = {.repeats = false}, .layout_budget = ample, .strict = true});
   const std::string svg = text_of(folder / "model.svg");
   std::set<std::string> columns;  // x of each box's text
   for (NodeId n = 0; n < g.node_count(); ++n) {
@@ -287,7 +288,8 @@ TEST_CASE("a PNG that would be too large is drawn at a lower resolution", "[diag
   const TemporaryFolder folder;
   Graph g;
   record_chain(g, 150);
-  const DiagramReport report = save_diagram(g, folder / "long.png", {.layout_budget = ample});
+  const DiagramReport report =
+      save_diagram(g, folder / "long.png", {.fold = {.repeats = false}, .layout_budget = ample});
   CHECK(report.degraded == std::vector{Degradation::small_raster});
 }
 
@@ -298,7 +300,7 @@ TEST_CASE("without a layout program the record is written as DOT, and the report
   record_chain(g, 3);
   const DiagramReport report = save_diagram(g, folder / "model.svg");
   CHECK(report.degraded == std::vector{Degradation::no_layout});
-  CHECK(report.files == std::vector<fs::path>{folder / "model.dot"});
+  CHECK(report.files == std::vector<fs::path>{folder / "model.dot", folder / "model.txt"});
   CHECK_FALSE(fs::exists(folder / "model.svg"));
   CHECK_THAT(text_of(folder / "model.dot"), Catch::StartsWith("digraph weft {"));
   CHECK_THAT(to_text(report), Catch::Contains("weft-layout was not found"));
@@ -337,16 +339,37 @@ TEST_CASE("a layout program that fails, is killed or writes half a picture leave
   record_chain(g, 3);
   const DiagramReport report = save_diagram(g, folder / "model.svg");
   CHECK(report.degraded == std::vector{Degradation::failed});
-  CHECK(report.files == std::vector<fs::path>{folder / "model.dot"});
+  CHECK(report.files == std::vector<fs::path>{folder / "model.dot", folder / "model.txt"});
   CHECK_THROWS_WITH(save_diagram(g, folder / "model.svg", {.strict = true}), Catch::Contains(message));
 }
 
-TEST_CASE("a large graph is drawn with fewer demands, and the caption and the report name them",
+TEST_CASE("a canvas that the layout cannot do in time is drawn with fewer demands, and the report names them",
           "[diagram]") {
   const TemporaryFolder folder;
+  // Hangs at the first attempt, which asks for curves.
+  const WithLayout slow(write_script(
+      folder, "grep -q splines=spline $2 && sleep 60; exec " + std::string(WEFT_LAYOUT_PROGRAM) + " \"$@\""));
   Graph g;
-  record_chain(g, 410);
-  const DiagramReport report = save_diagram(g, folder / "long.svg", {.layout_budget = ample});
+  record_chain(g, 40);
+  const DiagramReport report =
+      save_diagram(g, folder / "slow.svg", {.fold = {.repeats = false}, .layout_budget = milliseconds(4000)});
   CHECK(report.degraded == std::vector{Degradation::straight_edges});
-  CHECK_THAT(text_of(folder / "long.svg"), Catch::Contains("simplified: straight edges"));
+  CHECK_THAT(text_of(folder / "slow.svg"), Catch::Contains("simplified: straight edges"));
+}
+
+TEST_CASE("a chain of 3,000 ops that differ is drawn on a canvas of at most 400 boxes", "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  Var x = g.input(Tensor::zeros({2}), "x");
+  for (int i = 0; i < 3000; ++i) x = scale(x, 1 + i);
+  sum(x);
+  const DiagramReport report = save_diagram(g, folder / "long.svg", {.layout_budget = ample});
+  CHECK(report.visible + report.hidden == g.node_count());
+  const std::string svg = text_of(folder / "long.svg");
+  std::size_t boxes = 0;
+  for (auto at = svg.find("class=\"node"); at != std::string::npos; at = svg.find("class=\"node", at + 1))
+    ++boxes;
+  CHECK(boxes > 1);
+  CHECK(boxes <= 400 + 8);  // and a legend
+  CHECK(std::ranges::count(report.degraded, Degradation::folded_further) == 1);
 }

@@ -219,8 +219,10 @@ TEST_CASE("scopes nested 1,000 deep are drawn 255 deep", "[diagram]") {
 TEST_CASE("an extension that is unknown is an error that lists the known ones", "[diagram]") {
   const TemporaryFolder folder;
   const Graph g;
-  CHECK_THROWS_WITH(save_diagram(g, folder / "model.jpg"),
-                    Catch::EndsWith("model.jpg: unknown extension '.jpg', known are .dot .svg .png .pdf"));
+  CHECK_THROWS_WITH(
+      save_diagram(g, folder / "model.jpg"),
+      Catch::EndsWith(
+          "model.jpg: unknown extension '.jpg', known are .dot .svg .pdf .png .html .json .graphml .txt"));
   CHECK_THROWS_AS(save_diagram(g, folder / "model"), FileError);
   CHECK(save_diagram(g, folder / "MODEL.DOT").files == std::vector<fs::path>{folder / "MODEL.DOT"});
 }

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <numeric>
 
+#include "file_support.hpp"
 #include "temporary_folder.hpp"
 #include "weft/nn.hpp"
 
@@ -20,45 +21,6 @@ using Catch::Matchers::StartsWith;
 namespace {
 
 using Names = std::vector<std::string>;
-
-Tensor counting(const Shape& shape, DType dtype) {
-  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
-  std::iota(values.begin(), values.end(), 0.0);
-  return Tensor::of(shape, values).to(dtype);
-}
-
-bool is_same(const Tensor& a, const Tensor& b) { return to_string(a, 1 << 20) == to_string(b, 1 << 20); }
-
-// The text of the FileError that f throws; every file that f opened is closed again.
-template <class F>
-std::string error_of(F&& f) {
-  const auto open_files = [] {
-    const std::filesystem::directory_iterator files("/proc/self/fd");
-    return std::distance(begin(files), end(files));
-  };
-  const auto before = open_files();
-  std::string text = "nothing was thrown";
-  try {
-    f();
-  } catch (const FileError& error) {
-    text = error.what();
-  }
-  CHECK(open_files() == before);
-  return text;
-}
-
-// Whether Python with h5py is here; says so where it is not.
-bool has_h5py() {
-  static const bool found = std::system("/usr/bin/python3 -c 'import h5py, numpy' > /dev/null 2>&1") == 0;
-  if (!found) WARN("skipped: /usr/bin/python3 has no h5py");
-  return found;
-}
-
-bool python(const std::string& program, const std::string& file) {
-  const TemporaryFolder folder;
-  write_text(folder / "program.py", "import sys, h5py, numpy as np\npath = sys.argv[1]\n" + program);
-  return std::system(("/usr/bin/python3 " + folder / "program.py" + " " + file).c_str()) == 0;
-}
 
 SignsData small_signs() {
   return {.train_x = counting({3, 64, 64, 3}, DType::u8),
@@ -178,12 +140,12 @@ TEST_CASE("a file that cannot be read is an error that says why", "[hdf5]") {
   const auto error = [&](const std::string& name) { return error_of([&] { read_tensor(file, name); }); };
   CHECK(error("x") == file + ": is missing");
   std::filesystem::create_directory(file);
-  CHECK(error("x") == file + ": is a folder, needed an HDF5 file");
+  CHECK(error("x") == file + ": is a folder, needed a file");
   std::filesystem::remove(file);
   write_text(file, "epoch,loss\n1,0.5\n");
-  CHECK(error("x") == file + ": is no HDF5 file");
+  CHECK(error("x") == file + ": is no HDF5, safetensors or npz file");
   write_text(file, "");
-  CHECK(error("x") == file + ": is no HDF5 file");
+  CHECK(error("x") == file + ": is no HDF5, safetensors or npz file");
   write_tensors(file, {{"x", counting({3}, DType::f32)}, {"net/w", counting({2}, DType::f32)}});
   CHECK(error("y") == file + ": data set 'y' is missing; the file has: net, net/w, x");
   CHECK(error("x/y") == file + ": data set 'x/y' is missing; the file has: net, net/w, x");

@@ -1,7 +1,7 @@
-// Graph as a model of Boost.Graph's VertexListGraph, EdgeListGraph, IncidenceGraph, AdjacencyGraph and
-// AdjacencyMatrix concepts, with no copy of the record; consumers(g) adds in-edges (BidirectionalGraph).
-// Descriptors are positions in the record. An out-edge runs from a node to one of its inputs, so x * x has
-// two parallel ones; the in-edges of a node come from its consumers.
+// Graph and Snapshot as models of Boost.Graph's VertexListGraph, EdgeListGraph, IncidenceGraph,
+// AdjacencyGraph and AdjacencyMatrix concepts, with no copy of the record; consumers(g) adds in-edges
+// (BidirectionalGraph). Descriptors are positions in the record. An out-edge runs from a node to one of its
+// inputs, so x * x has two parallel ones; the in-edges of a node come from its consumers.
 //
 //   boost::breadth_first_search(g, loss.id(), boost::visitor(...));
 //   get(vertex_bytes, g, n)                                    // or get(vertex_bytes, g): the property map
@@ -20,36 +20,52 @@
 #include <utility>
 #include <vector>
 
-#include "weft/graph.hpp"
 #include "weft/op.hpp"
+#include "weft/snapshot.hpp"
 
 namespace weft {
 
-// A graph together with the in-edges of every node: 4 bytes per node and per edge. Refers to the graph, which
-// must not grow or be cleared meanwhile.
+// What holds a record.
+template <class G>
+concept Record = std::same_as<G, Graph> || std::same_as<G, Snapshot>;
+
+// A record together with the in-edges of every node: 4 bytes per node and per edge. Refers to the record,
+// which must not grow or be cleared meanwhile.
+template <Record G>
 class Consumers {
  public:
-  explicit Consumers(const Graph& g) : graph_(&g), first_(g.node_count() + 1), edges_(g.edge_count()) {
+  explicit Consumers(const G& g) : record_(&g), first_(g.node_count() + 1), edges_(g.edge_count()) {
     for (std::uint32_t e = 0; e < g.edge_count(); ++e) ++first_[g.edge_target({e})];
     for (NodeId n = 0, end = 0; n <= g.node_count(); ++n) first_[n] = end += first_[n];
     for (std::uint32_t e = g.edge_count(); e-- > 0;) edges_[--first_[g.edge_target({e})]] = {e};
   }
 
-  const Graph& graph() const { return *graph_; }
+  const G& record() const { return *record_; }
   std::span<const EdgeId> in_edges(NodeId n) const {  // ascending
     return std::span(edges_).subspan(first_[n], first_[n + 1] - first_[n]);
   }
 
  private:
-  const Graph* graph_;
+  const G* record_;
   std::vector<std::uint32_t> first_;  // per node: of edges_
   std::vector<EdgeId> edges_;         // by the node they lead to
 };
-inline Consumers consumers(const Graph& g) { return Consumers(g); }
+template <Record G>
+Consumers<G> consumers(const G& g) {
+  return Consumers<G>(g);
+}
 
 namespace detail {
-inline const Graph& record_of(const Graph& g) { return g; }
-inline const Graph& record_of(const Consumers& view) { return view.graph(); }
+template <Record G>
+const G& record_of(const G& g) {
+  return g;
+}
+template <Record G>
+const G& record_of(const Consumers<G>& view) {
+  return view.record();
+}
+template <class G>
+using RecordOf = std::remove_cvref_t<decltype(record_of(std::declval<const G&>()))>;
 
 // Counts positions; a Position is a NodeId or an EdgeId.
 template <class Position>
@@ -76,7 +92,7 @@ using EdgeIterator = PositionIterator<EdgeId>;
 }  // namespace detail
 
 template <class G>
-concept RecordGraph = std::same_as<G, Graph> || std::same_as<G, Consumers>;
+concept RecordGraph = Record<G> || std::same_as<G, Consumers<Graph>> || std::same_as<G, Consumers<Snapshot>>;
 
 template <RecordGraph G>
 NodeId num_vertices(const G& g) {
@@ -104,7 +120,7 @@ NodeId target(EdgeId e, const G& g) {
 }
 template <RecordGraph G>
 std::pair<detail::EdgeIterator, detail::EdgeIterator> out_edges(NodeId n, const G& g) {
-  const Graph& record = detail::record_of(g);
+  const auto& record = detail::record_of(g);
   return {detail::EdgeIterator(record.first_edge(n).index),
           detail::EdgeIterator(record.first_edge(n + 1).index)};
 }
@@ -128,14 +144,17 @@ std::pair<EdgeId, bool> edge(NodeId n, NodeId input, const G& g) {
   return {{}, false};
 }
 
-inline std::pair<const EdgeId*, const EdgeId*> in_edges(NodeId n, const Consumers& view) {
+template <Record G>
+std::pair<const EdgeId*, const EdgeId*> in_edges(NodeId n, const Consumers<G>& view) {
   const std::span<const EdgeId> found = view.in_edges(n);
   return {found.data(), found.data() + found.size()};
 }
-inline std::uint32_t in_degree(NodeId n, const Consumers& view) {
+template <Record G>
+std::uint32_t in_degree(NodeId n, const Consumers<G>& view) {
   return static_cast<std::uint32_t>(view.in_edges(n).size());
 }
-inline std::uint32_t degree(NodeId n, const Consumers& view) {
+template <Record G>
+std::uint32_t degree(NodeId n, const Consumers<G>& view) {
   return in_degree(n, view) + out_degree(n, view);
 }
 
@@ -156,25 +175,61 @@ inline constexpr struct VertexSource {
 } vertex_source{};  // SourceLocation
 inline constexpr struct VertexBytes {
 } vertex_bytes{};  // of the output
+inline constexpr struct VertexFlops {
+} vertex_flops{};  // of one forward call
+inline constexpr struct VertexTime {
+} vertex_time{};  // seconds of the forward; 0 where no Profile measured it
 inline constexpr struct EdgeSlot {
 } edge_slot{};  // operand number
 
 namespace detail {
 
-inline NodeId read(boost::vertex_index_t, const Graph&, NodeId n) { return n; }
-inline std::string_view read(boost::vertex_name_t, const Graph& g, NodeId n) { return g.name(n); }
+template <Record G>
+NodeId read(boost::vertex_index_t, const G&, NodeId n) {
+  return n;
+}
+template <Record G>
+std::string_view read(boost::vertex_name_t, const G& g, NodeId n) {
+  return g.name(n);
+}
 inline std::string_view read(VertexOp, const Graph& g, NodeId n) {
   return g.op(n) ? g.op(n)->info().name : "";
 }
-inline const Shape& read(VertexShape, const Graph& g, NodeId n) { return g.type(n).shape; }
-inline DType read(VertexDType, const Graph& g, NodeId n) { return g.type(n).dtype; }
-inline std::string read(VertexScope, const Graph& g, NodeId n) { return g.scope_path(g.scope_of(n)); }
+inline std::string_view read(VertexOp, const Snapshot& s, NodeId n) { return s.op_name(n); }
+template <Record G>
+const Shape& read(VertexShape, const G& g, NodeId n) {
+  return g.type(n).shape;
+}
+template <Record G>
+DType read(VertexDType, const G& g, NodeId n) {
+  return g.type(n).dtype;
+}
+template <Record G>
+std::string read(VertexScope, const G& g, NodeId n) {
+  return g.scope_path(g.scope_of(n));
+}
 inline SourceLocation read(VertexSource, const Graph& g, NodeId n) { return g.source(n); }
-inline std::size_t read(VertexBytes, const Graph& g, NodeId n) {
+inline SourceLocation read(VertexSource, const Snapshot& s, NodeId n) {
+  return {s.files[n] ? s.text(s.files[n]).c_str() : nullptr, static_cast<int>(s.lines[n])};
+}
+template <Record G>
+std::size_t read(VertexBytes, const G& g, NodeId n) {
   return static_cast<std::size_t>(g.type(n).shape.elements()) * size_of(g.type(n).dtype);
 }
-inline std::uint32_t read(boost::edge_index_t, const Graph&, EdgeId e) { return e.index; }
-inline int read(EdgeSlot, const Graph& g, EdgeId e) { return g.edge_slot(e); }
+inline double read(VertexFlops, const Graph& g, NodeId n) { return flops(g, n); }
+inline double read(VertexFlops, const Snapshot& s, NodeId n) { return s.flops[n]; }
+inline double read(VertexTime, const Graph& g, NodeId n) { return forward_seconds(g, n); }
+inline double read(VertexTime, const Snapshot& s, NodeId n) {
+  return n < s.measured.forward.size() ? s.measured.forward[n] : 0;
+}
+template <Record G>
+std::uint32_t read(boost::edge_index_t, const G&, EdgeId e) {
+  return e.index;
+}
+template <Record G>
+int read(EdgeSlot, const G& g, EdgeId e) {
+  return g.edge_slot(e);
+}
 
 template <class Tag, class Key>
 concept PropertyOf = requires(const Graph& g, Key key) {
@@ -183,9 +238,9 @@ concept PropertyOf = requires(const Graph& g, Key key) {
 template <class Tag>
 using PropertyKey = std::conditional_t<PropertyOf<Tag, EdgeId>, EdgeId, NodeId>;
 
-template <class Tag>
+template <class Tag, Record G>
 struct ReadProperty {
-  const Graph* graph = nullptr;
+  const G* graph = nullptr;
   decltype(auto) operator()(PropertyKey<Tag> key) const { return read(Tag{}, *graph, key); }
 };
 
@@ -194,14 +249,14 @@ struct ReadProperty {
 template <class Tag>
 concept RecordProperty = detail::PropertyOf<Tag, NodeId> || detail::PropertyOf<Tag, EdgeId>;
 
-template <RecordProperty Tag>
+template <RecordProperty Tag, Record G>
 using RecordPropertyMap =
-    boost::function_property_map<detail::ReadProperty<Tag>, detail::PropertyKey<Tag>,
-                                 decltype(detail::ReadProperty<Tag>{}(detail::PropertyKey<Tag>{}))>;
+    boost::function_property_map<detail::ReadProperty<Tag, G>, detail::PropertyKey<Tag>,
+                                 decltype(detail::ReadProperty<Tag, G>{}(detail::PropertyKey<Tag>{}))>;
 
 template <RecordProperty Tag, RecordGraph G>
-RecordPropertyMap<Tag> get(Tag, const G& g) {
-  return {detail::ReadProperty<Tag>{&detail::record_of(g)}};
+RecordPropertyMap<Tag, detail::RecordOf<G>> get(Tag, const G& g) {
+  return {detail::ReadProperty<Tag, detail::RecordOf<G>>{&detail::record_of(g)}};
 }
 template <RecordProperty Tag, RecordGraph G>
 decltype(auto) get(Tag, const G& g, detail::PropertyKey<Tag> key) {
@@ -212,8 +267,8 @@ decltype(auto) get(Tag, const G& g, detail::PropertyKey<Tag> key) {
 
 namespace boost {
 
-template <>
-struct graph_traits<weft::Graph> {
+template <weft::Record G>
+struct graph_traits<G> {
   using vertex_descriptor = weft::NodeId;
   using edge_descriptor = weft::EdgeId;
   using directed_category = directed_tag;
@@ -234,16 +289,16 @@ struct graph_traits<weft::Graph> {
   static vertex_descriptor null_vertex() { return std::numeric_limits<weft::NodeId>::max(); }
 };
 
-template <>
-struct graph_traits<weft::Consumers> : graph_traits<weft::Graph> {
+template <weft::Record G>
+struct graph_traits<weft::Consumers<G>> : graph_traits<G> {
   using directed_category = bidirectional_tag;
   using in_edge_iterator = const weft::EdgeId*;
-  struct traversal_category : graph_traits<weft::Graph>::traversal_category, bidirectional_graph_tag {};
+  struct traversal_category : graph_traits<G>::traversal_category, bidirectional_graph_tag {};
 };
 
 template <weft::RecordGraph G, weft::RecordProperty Tag>
 struct property_map<G, Tag> {
-  using type = weft::RecordPropertyMap<Tag>;
+  using type = weft::RecordPropertyMap<Tag, weft::detail::RecordOf<G>>;
   using const_type = type;
 };
 

@@ -23,7 +23,8 @@ class Graph;
 struct Op;
 
 using NodeId = std::uint32_t;  // a position in the record
-struct EdgeId {                // likewise; a type of its own, so that property maps can tell them apart
+inline constexpr NodeId no_node = 0xffffffff;
+struct EdgeId {  // likewise; a type of its own, so that property maps can tell them apart
   std::uint32_t index = 0;
   friend bool operator==(EdgeId, EdgeId) = default;
   friend auto operator<=>(EdgeId, EdgeId) = default;
@@ -181,6 +182,10 @@ class Graph {
   void set_training(bool training) { options_.training = training; }
   std::uint64_t seed() const { return options_.seed; }
   std::uint64_t next_random_stream() { return ++random_streams_; }  // for each stochastic op its own
+  std::uint64_t random_streams() const {
+    return random_streams_;
+  }  // given out so far: to be saved and restored
+  void set_random_streams(std::uint64_t count) { random_streams_ = count; }
 
   // The record. Arguments must be ids of this graph.
   NodeId node_count() const { return static_cast<NodeId>(nodes_.size()); }
@@ -197,8 +202,9 @@ class Graph {
   std::string_view name(NodeId n) const;  // of an input or a parameter
   std::uint32_t scope_of(NodeId n) const { return nodes_[n].scope; }
   SourceLocation source(NodeId n) const { return {nodes_[n].file, static_cast<int>(nodes_[n].line)}; }
-  const Tensor& source_value(NodeId n) const;  // of a source node; kept until clear()
-  Tensor kept_value(NodeId n) const;           // the output, where it is there still
+  NodeId rule_of(NodeId n) const { return nodes_[n].rule_of; }  // whose rule recorded n; no_node: none
+  const Tensor& source_value(NodeId n) const;                   // of a source node; kept until clear()
+  Tensor kept_value(NodeId n) const;                            // the output, where it is there still
   bool contains(const Var& v) const { return v.graph_ == this && v.epoch_ == epoch_; }
 
   struct ScopeEntry {  // scope 0 is the graph itself
@@ -218,11 +224,13 @@ class Graph {
   friend class Scope;
   friend class Pause;
   friend class Var;
+  friend struct RecordAccess;
 
   struct Node {
     const Op* op;
     TensorType type;
     std::uint32_t first_edge, first_kept, scope, name;
+    NodeId rule_of;
     const char* file;
     std::uint32_t line;
     NodeKind kind;
@@ -241,7 +249,7 @@ class Graph {
   int paused_ = 0;
   std::uint32_t scope_ = 0;
   std::uint64_t random_streams_ = 0;
-  SourceLocation rule_location_;  // while a rule runs: of the op it belongs to
+  NodeId rule_node_ = no_node;  // whose rule runs
 
   std::vector<Node> nodes_;
   std::vector<std::uint32_t> edge_source_, edge_target_;

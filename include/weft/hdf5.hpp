@@ -1,32 +1,54 @@
-// Data sets and checkpoints in HDF5 files. Every failure is a FileError that names the file, the data set,
-// what was found and what was needed. Files are written beside their place and moved there when they are
-// whole.
+// Writing HDF5 files, the SIGNS data, and parameters alone. Reading is in tensor_file.hpp, data sets that are
+// trained on in data_set.hpp, whole training states in checkpoint.hpp, Keras' weights in keras.hpp.
 #pragma once
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "weft/graph.hpp"
-#include "weft/tensor.hpp"
+#include "weft/tensor_file.hpp"
 
 namespace weft {
 
 // ---- tensors ----------------------------------------------------------------------------------------------
 
-// A data set, at a path such as "conv1/w". Floating-point numbers of at most 4 bytes become f32, others f64;
-// integers become the smallest of u8, i32, i64 that holds them all; h5py's booleans become boolean.
-Tensor read_tensor(const std::string& file, const std::string& dataset);
-// Rows [first, first + count) along the first axis, for data larger than memory.
-Tensor read_rows(const std::string& file, const std::string& dataset, std::int64_t first, std::int64_t count);
+struct Hdf5Options {
+  int compression = 0;          // deflate, 1 (fast) to 9 (small); 0: none
+  std::int64_t chunk_rows = 0;  // rows stored together; 0: as many as take 1 MB if compressed, else all
+  bool checksum = false;        // keeps a CRC-32 of the elements as the attribute "crc32"
+  FileAttributes attributes = {};
+};
 
-using NamedTensor = std::pair<std::string, Tensor>;
-// Replaces the file by one with these data sets; '/' in a name makes groups.
-void write_tensors(const std::string& file, std::span<const NamedTensor> tensors);
-void write_tensors(const std::string& file, std::initializer_list<NamedTensor> tensors);
+// A file that is made in memory and put in its place by commit(), on the disk when that returns; without it
+// nothing is changed. A process or machine that dies meanwhile leaves the old file or the new one, whole.
+class Hdf5Writer {
+ public:
+  explicit Hdf5Writer(const std::string& file);
+  Hdf5Writer(Hdf5Writer&&) noexcept;
+  ~Hdf5Writer();
+
+  // '/' in a name makes groups.
+  void write(const std::string& name, const Tensor& tensor, const Hdf5Options& options = {});
+  void write_strings(const std::string& name, const std::vector<std::string>& strings);
+  void make_group(const std::string& name);
+  // Of a data set or group that is there; "": of the file.
+  void set_attribute(const std::string& name, const std::string& attribute, const FileAttribute& value);
+  void commit();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Replaces the file by one with these data sets.
+void write_tensors(const std::string& file, std::span<const NamedTensor> tensors,
+                   const Hdf5Options& options = {});
+void write_tensors(const std::string& file, std::initializer_list<NamedTensor> tensors,
+                   const Hdf5Options& options = {});
 
 // ---- SIGNS ------------------------------------------------------------------------------------------------
 
@@ -43,12 +65,13 @@ SignsData read_signs(const std::string& folder);
 // Throws Error too, where `data` is not of that layout; nothing is written then.
 void write_signs(const std::string& folder, const SignsData& data);
 
-// ---- checkpoints ------------------------------------------------------------------------------------------
+// ---- parameters -------------------------------------------------------------------------------------------
 
 // One data set per parameter, under its name. Throws Error for two parameters of one name.
 void save_parameters(const std::vector<Parameter>& parameters, const std::string& file);
-// Sets every parameter to what the file has under its name, in its shape and dtype; all are checked before
-// one is changed. What else the file has is left alone.
-void load_parameters(const std::vector<Parameter>& parameters, const std::string& file);
+// Sets every parameter to what the file (HDF5, safetensors or npz) has under its name, in its shape and
+// dtype; all are checked before one is changed. What else the file has is left alone.
+void load_parameters(const std::vector<Parameter>& parameters, const std::string& file,
+                     const ReadOptions& options = {});
 
 }  // namespace weft

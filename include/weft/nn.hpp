@@ -164,6 +164,31 @@ struct Linear {
   }
 };
 
+struct BatchNormLayerOptions {
+  double momentum = 0.9;  // of the running statistics: the share that stays at each step, [0, 1)
+  double epsilon = 1e-5;
+  DType dtype = DType::f32;
+};
+// [.., channels] of rank 2 at least. Parameters: name/gamma, at first 1, name/beta, 0, and, never trained,
+// name/mean, 0, and name/variance, 1, the running statistics (the variance unbiased: times N / (N - 1)). In
+// training the batch's statistics normalise and are committed to the running ones; else the running ones
+// normalise.
+struct BatchNorm {
+  std::string name;
+  Parameter gamma, beta, mean, variance;
+  BatchNormLayerOptions options;
+
+  BatchNorm(std::string name, std::int64_t channels, const BatchNormLayerOptions& options = {});
+  Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const;
+  template <class V>
+  void visit_parameters(V&& visit) const {
+    visit(gamma);
+    visit(beta);
+    visit(mean);
+    visit(variance);
+  }
+};
+
 // ---- layers without ---------------------------------------------------------------------------------------
 
 struct Pool2d {
@@ -196,6 +221,11 @@ struct Tanh {
 };
 struct Sigmoid {
   Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const { return sigmoid(x, at); }
+};
+struct Softmax {  // over the last axis
+  Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const {
+    return softmax(x, -1, at);
+  }
 };
 struct Flatten {  // [n, ...] -> [n, product of the others]
   Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const {

@@ -61,6 +61,10 @@ struct Op {
   virtual void backward(const Var& y, const Var& gy, Gradients& gx) const = 0;
   virtual const OpInfo& info() const = 0;
   virtual Attributes attributes() const { return {}; }
+  // Additions, multiplications, comparisons and transcendental functions of one forward call, one each. By
+  // default those of the group: one an element of y where it is elementwise, one an element of the first
+  // operand where it reduces, else none.
+  virtual double flops(std::span<const TensorType> x, const TensorType& y) const;
 
  protected:
   ~Op() = default;

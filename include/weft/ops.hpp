@@ -87,6 +87,26 @@ Var max(const Var& x, const ReduceOptions& options = {}, SourceLocation at = Sou
 // largest.
 Var argmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
 
+// ---- normalisation
+// ------------------------------------------------------------------------------------------------
+
+struct BatchNormOptions {
+  double epsilon = 1e-5;  // added to the variance
+};
+template <class V>
+void fields(V& visit, BatchNormOptions& o) {
+  visit("epsilon", o.epsilon);
+}
+struct BatchNormResult {
+  Var y;
+  Tensor mean, variance;  // of the batch, [channels]; the variance is that of all (biased)
+};
+// x [.., channels], of rank 2 at least, with mean 0 and deviation 1 in each channel, times gamma, plus beta,
+// both [channels]. Changes nothing: who keeps running statistics commits the batch's himself (nn::BatchNorm).
+BatchNormResult batch_norm(const Var& x, const Var& gamma, const Var& beta,
+                           const BatchNormOptions& options = {},
+                           SourceLocation at = SourceLocation::current());
+
 // ---- shape
 // ---------------------------------------------------------------------------------------------------------
 

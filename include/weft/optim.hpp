@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <variant>
 #include <vector>
 
 #include "weft/graph.hpp"
@@ -107,6 +108,33 @@ struct CosineSchedule {
   double final = 0;
   double operator()(std::int64_t step) const;
 };
+
+// Any of them, for what keeps one.
+using Schedule = std::variant<ConstantSchedule, StepSchedule, ExponentialSchedule, CosineSchedule>;
+double learning_rate(const Schedule& schedule, std::int64_t step);
+
+template <class V>
+void fields(V& visit, ConstantSchedule& s) {
+  visit("learning_rate", s.learning_rate);
+}
+template <class V>
+void fields(V& visit, StepSchedule& s) {
+  visit("learning_rate", s.learning_rate);
+  visit("factor", s.factor);
+  visit("every", s.every);
+}
+template <class V>
+void fields(V& visit, ExponentialSchedule& s) {
+  visit("learning_rate", s.learning_rate);
+  visit("factor", s.factor);
+}
+template <class V>
+void fields(V& visit, CosineSchedule& s) {
+  visit("learning_rate", s.learning_rate);
+  visit("steps", s.steps);
+  visit("warm_up", s.warm_up);
+  visit("final", s.final);
+}
 
 // ---- gradients --------------------------------------------------------------------------------------------
 

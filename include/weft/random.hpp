@@ -19,9 +19,14 @@ class Random {
   explicit Random(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
   Random(std::uint64_t seed, std::string_view stream_name);  // one stream per name
 
+  // Seed, stream and position: all there is. What is made of them continues here.
+  using State = std::array<std::uint64_t, 3>;
+  explicit Random(const State& state) : seed_(state[0]), stream_(state[1]), position_(state[2]) {}
+  State state() const { return {seed_, stream_, position_}; }
+
   std::array<std::uint32_t, 4> block(std::uint64_t counter) const;  // four words, at any position
 
-  // Drawn in sequence; the position is this object's only state.
+  // Drawn in sequence; the position is all that changes.
   std::uint64_t bits();                     // 64 random bits
   double uniform();                         // [0, 1), 53 bits
   double uniform(double low, double high);  // [low, high)

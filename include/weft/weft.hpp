@@ -1,8 +1,11 @@
 // Everything but Boost.Graph's concepts (boost_graph.hpp) and Catch2's matchers (gradcheck_catch2.hpp).
 #pragma once
 
+#include "weft/checkpoint.hpp"
 #include "weft/data.hpp"
+#include "weft/data_set.hpp"
 #include "weft/diagram.hpp"
+#include "weft/diff.hpp"
 #include "weft/dtype.hpp"
 #include "weft/error.hpp"
 #include "weft/format.hpp"
@@ -10,6 +13,7 @@
 #include "weft/gradient.hpp"
 #include "weft/graph.hpp"
 #include "weft/hdf5.hpp"
+#include "weft/keras.hpp"
 #include "weft/nn.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"

@@ -2,7 +2,8 @@
 # Ubuntu) and defines `build DIR [cmake option...]`. What is there already is left alone.
 
 weft_packages="g++ cmake ninja-build pkg-config libfmt-dev libboost-graph-dev libdnnl-dev libopenblas-openmp-dev \
-libhdf5-dev libgraphviz-dev graphviz fonts-dejavu-core libgd-dev catch2 libcli11-dev nlohmann-json3-dev"
+libhdf5-dev nlohmann-json3-dev libzip-dev zlib1g-dev libgraphviz-dev graphviz fonts-dejavu-core libgd-dev catch2 \
+libcli11-dev"
 
 install_packages() {
   missing=""

@@ -38,6 +38,9 @@ void* Graph::Tables::allocate(std::size_t bytes, std::size_t alignment) {
 void Graph::Tables::clear() {
   parameters.clear();
   held.clear();
+  last_root = last_error.node = no_node;
+  last_error.message.clear();
+  if (observer) observer->cleared();
   chunk_ = used_ = 0;
 }
 
@@ -52,9 +55,9 @@ Graph::~Graph() = default;
 NodeId Graph::append(const Op* op, TensorType type, NodeKind kind, bool differentiable, SourceLocation at) {
   if (nodes_.size() >= std::numeric_limits<NodeId>::max())
     throw GraphError("the graph is full: it has 2^32 nodes");
-  if (rule_location_.file) at = rule_location_;
-  nodes_.push_back({op, type, edge_count(), static_cast<std::uint32_t>(kept_.size()), scope_, 0, at.file,
-                    static_cast<std::uint32_t>(at.line), kind, differentiable, false});
+  if (rule_node_ != no_node) at = source(rule_node_);
+  nodes_.push_back({op, type, edge_count(), static_cast<std::uint32_t>(kept_.size()), scope_, 0, rule_node_,
+                    at.file, static_cast<std::uint32_t>(at.line), kind, differentiable, false});
   return node_count() - 1;
 }
 
@@ -68,6 +71,7 @@ Var Graph::append_source(NodeKind kind, Tensor value, std::string_view name, Sou
   const NodeId n = append(nullptr, {value.shape(), value.dtype()}, kind, differentiable, at);
   nodes_[n].name = tables_->intern(name);
   keep(value, kept_output);
+  if (tables_->observer) tables_->observer->recorded(n, value);
   return Var(std::move(value), this, n, epoch_);
 }
 
@@ -165,6 +169,7 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRe
   }
   if (differentiable && saved.output) graph.keep(y, kept_output);
   if (differentiable && saved.extra.defined()) graph.keep(saved.extra, kept_extra);
+  if (graph.tables_->observer) graph.tables_->observer->recorded(n, y);
   return Var(std::move(y), &graph, n, graph.epoch_);
 }
 

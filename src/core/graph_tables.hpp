@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "core/observer.hpp"
 #include "weft/graph.hpp"
 
 namespace weft {
@@ -38,6 +39,19 @@ struct Graph::Tables {
   std::unordered_map<const void*, LastUse> parameter_index;
   std::vector<std::shared_ptr<const void>> held;  // what ops point to
 
+  // For diagrams: who measures, the last gradient call, and the last error of an op or, by its node, of a
+  // rule.
+  Observer* observer = nullptr;
+  std::unique_ptr<Measurements> measurements;
+  NodeId last_root = no_node;
+  std::vector<NodeId> last_targets;
+  struct {
+    NodeId node = no_node;
+    std::string op = {};
+    std::vector<NodeId> operands = {};
+    std::string message = {};  // empty: no error
+  } last_error;
+
   // The engine's workspace, kept from pass to pass.
   std::vector<std::uint8_t> active;
   std::vector<Var> gradients;
@@ -47,6 +61,18 @@ struct Graph::Tables {
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
   std::size_t chunk_ = 0;  // the one that is filled now
   std::size_t used_ = 0;   // of it
+};
+
+struct RecordAccess {
+  using Tables = Graph::Tables;
+  static Graph::Tables& tables(Graph& g) { return *g.tables_; }
+  static const Graph::Tables& tables(const Graph& g) { return *g.tables_; }
+  // What the rule of n asked to keep: an operand's number, kept_output or kept_extra, also after its release.
+  static std::span<const std::uint32_t> kept_what(const Graph& g, NodeId n) {
+    const std::size_t end = n + 1 == g.node_count() ? g.kept_.size() : g.nodes_[n + 1].first_kept;
+    return std::span(g.kept_what_).subspan(g.nodes_[n].first_kept, end - g.nodes_[n].first_kept);
+  }
+  static const Tensor* kept_extra_of(const Graph& g, NodeId n) { return g.find_kept(n, kept_extra); }
 };
 
 }  // namespace weft

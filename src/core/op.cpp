@@ -33,10 +33,21 @@ std::string where(std::initializer_list<NamedVar> arguments, SourceLocation at) 
 
 }  // namespace
 
+// The graph remembers the call that failed, so that it can be drawn.
 template <class E>
 void fail(std::string_view op, std::string_view problem, std::initializer_list<NamedVar> arguments,
           SourceLocation at) {
-  throw E(fmt::format("{}: {} ({}){}", op, problem, describe(arguments), where(arguments, at)));
+  const std::string message =
+      fmt::format("{}: {} ({}){}", op, problem, describe(arguments), where(arguments, at));
+  Graph* graph = nullptr;
+  std::vector<NodeId> operands;
+  for (const auto& [name, var] : arguments) {
+    if (!var.is_recorded() || !var.graph()->contains(var)) continue;
+    graph = var.graph();
+    operands.push_back(var.id());
+  }
+  if (graph) RecordAccess::tables(*graph).last_error = {no_node, std::string(op), operands, message};
+  throw E(message);
 }
 template void fail<Error>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
                           SourceLocation);
@@ -77,6 +88,18 @@ void require_broadcastable(std::string_view op, NamedVar a, NamedVar b, SourceLo
 void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at) {
   if (x.var.rank() == rank) return;
   fail<ShapeError>(op, fmt::format("{} must have rank {}, found {}", x.name, rank, x.var.rank()), {x}, at);
+}
+
+double Op::flops(std::span<const TensorType> x, const TensorType& y) const {
+  switch (info().group) {
+    case OpGroup::elementwise:
+    case OpGroup::random:
+      return static_cast<double>(y.shape.elements());
+    case OpGroup::reduction:
+      return x.empty() ? 0 : static_cast<double>(x[0].shape.elements());
+    default:
+      return 0;
+  }
 }
 
 void Gradients::set(int i, Var gradient) { results_[static_cast<std::size_t>(i)] = std::move(gradient); }

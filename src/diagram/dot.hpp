@@ -4,8 +4,7 @@
 #include <iosfwd>
 #include <string_view>
 
-#include "diagram/outline.hpp"
-#include "weft/diagram.hpp"
+#include "diagram/canvas.hpp"
 
 namespace weft::diagram {
 
@@ -14,11 +13,15 @@ struct DotStyle {
   std::string_view splines = "spline";
   bool fast = false;  // fewer rounds of Graphviz's optimisations
   bool clusters = true;
+  bool legend = false;
+  bool spare_line = false;  // in every box, for the viewer to fill
+  // Named in the caption besides; empty: nothing.
+  std::string_view note = {};
 };
 
-// Writes the whole record: one item a line, nodes by scope, then edges by id; identifiers are generated.
-// Returns whether a text was cut.
-bool write_dot(const Graph& g, const Outline& outline, std::ostream& out, const DiagramOptions& options,
-               const DotStyle& style);
+// Writes a canvas: one item a line, boxes by scope, then edges; identifiers are generated. Returns whether a
+// text was cut.
+bool write_dot(const Snapshot& s, const Outline& outline, const View& view, const Canvas& canvas,
+               std::ostream& out, const DiagramOptions& options, const DotStyle& style);
 
 }  // namespace weft::diagram

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
 #include <map>
 
 namespace weft::diagram {
@@ -11,14 +13,13 @@ namespace {
 
 constexpr std::uint32_t max_depth = 255;  // of nested clusters, for parsers that recurse
 
-std::vector<Frame> frames_of(const Graph& g) {
-  std::vector<Frame> frames(g.scopes().size());
-  std::map<std::pair<std::uint32_t, std::string_view>, std::uint32_t> entries;
-  for (std::uint32_t s = 1; s < frames.size(); ++s) {
-    const Graph::ScopeEntry& scope = g.scopes()[s];
-    frames[s].parent = scope.parent;
-    frames[s].depth = frames[scope.parent].depth + 1;
-    frames[s].ordinal = ++entries[{scope.parent, scope.name}];
+std::vector<Frame> frames_of(const Snapshot& s) {
+  std::vector<Frame> frames(s.scopes.size());
+  std::map<std::pair<std::uint32_t, StringId>, std::uint32_t> entries;
+  for (std::uint32_t scope = 1; scope < frames.size(); ++scope) {
+    frames[scope].parent = s.scopes[scope].parent;
+    frames[scope].depth = frames[frames[scope].parent].depth + 1;
+    frames[scope].ordinal = ++entries[{s.scopes[scope].parent, s.scopes[scope].name}];
   }
   return frames;
 }
@@ -34,54 +35,47 @@ std::uint32_t common_frame(const std::vector<Frame>& frames, std::uint32_t a, st
   return a;
 }
 
-// The frame of every node: its scope's. A parameter or constant, which has no inputs, moves to the deepest
-// frame that holds all of its consumers.
-std::vector<std::uint32_t> frame_of_nodes(const Graph& g, const Outline& outline) {
+std::vector<std::uint32_t> frame_of_nodes(const Snapshot& s, const Outline& outline) {
   constexpr std::uint32_t none = 0xffffffff;
   const std::vector<Frame>& frames = outline.frames;
-  std::vector<std::uint32_t> frame(g.node_count());
-  for (NodeId n = 0; n < g.node_count(); ++n) {
-    const bool moves = g.kind(n) == NodeKind::parameter || g.kind(n) == NodeKind::constant;
-    frame[n] = moves && outline.is_consumed[n] ? none : g.scope_of(n);
+  std::vector<std::uint32_t> frame(s.node_count());
+  for (NodeId n = 0; n < s.node_count(); ++n) {
+    frame[n] = is_movable(s.kind(n)) && outline.is_consumed[n] ? none : s.scope_of(n);
     while (frame[n] != none && frames[frame[n]].depth > max_depth) frame[n] = frames[frame[n]].parent;
-    for (const NodeId input : g.inputs(n)) {
-      const bool input_moves = g.kind(input) == NodeKind::parameter || g.kind(input) == NodeKind::constant;
-      if (input_moves)
+    for (const NodeId input : s.inputs(n)) {
+      if (is_movable(s.kind(input)))
         frame[input] = frame[input] == none ? frame[n] : common_frame(frames, frame[input], frame[n]);
     }
   }
   return frame;
 }
 
-// The rank of an op is its longest path from a source; a source stands right above its first consumer.
-std::uint64_t drawn_size(const Graph& g) {
-  std::vector<std::uint32_t> rank(g.node_count());
-  for (NodeId n = 0; n < g.node_count(); ++n) {
-    for (const NodeId input : g.inputs(n)) rank[n] = std::max(rank[n], rank[input] + 1);
+void measure_frames(const Snapshot& s, std::vector<Frame>& frames) {
+  for (NodeId n = 0; n < s.node_count(); ++n) {
+    Frame& frame = frames[s.scope_of(n)];
+    frame.first = std::min(frame.first, n);
+    frame.last = n;
+    ++frame.nodes;
   }
-  std::vector<bool> has_rank(g.node_count());
-  std::uint64_t size = g.node_count();
-  for (NodeId n = 0; n < g.node_count(); ++n) {
-    for (const NodeId input : g.inputs(n)) {
-      if (!g.op(input) && !has_rank[input]) rank[input] = rank[n] - 1;
-      has_rank[input] = true;
-      if (rank[n] > rank[input]) size += rank[n] - rank[input] - 1;
-    }
+  for (std::size_t f = frames.size(); f-- > 1;) {
+    if (frames[f].nodes == 0) continue;
+    Frame& parent = frames[frames[f].parent];
+    parent.first = std::min(parent.first, frames[f].first);
+    parent.last = std::max(parent.last, frames[f].last);
+    parent.nodes += frames[f].nodes;
   }
-  return size;
 }
 
 // From the root, or the last op where there is none, by the first operand that is no parameter or constant.
-std::vector<bool> spine_of(const Graph& g, std::optional<NodeId> end) {
-  std::vector<bool> on_spine(g.node_count());
-  for (NodeId n = g.node_count(); n-- > 0 && !end;) {
-    if (g.op(n)) end = n;
+std::vector<bool> spine_of(const Snapshot& s, std::optional<NodeId> end) {
+  std::vector<bool> on_spine(s.node_count());
+  for (NodeId n = s.node_count(); n-- > 0 && !end;) {
+    if (s.is_op(n)) end = n;
   }
-  const auto carries_data = [&](NodeId n) { return g.op(n) || g.kind(n) == NodeKind::input; };
   while (end) {
     on_spine[*end] = true;
-    const std::span<const NodeId> inputs = g.inputs(*end);
-    const auto next = std::find_if(inputs.begin(), inputs.end(), carries_data);
+    const std::span<const NodeId> inputs = s.inputs(*end);
+    const auto next = std::ranges::find_if(inputs, [&](NodeId n) { return !is_movable(s.kind(n)); });
     end = next == inputs.end() ? std::nullopt : std::optional(*next);
   }
   return on_spine;
@@ -89,51 +83,53 @@ std::vector<bool> spine_of(const Graph& g, std::optional<NodeId> end) {
 
 }  // namespace
 
-Outline::Outline(const Graph& g)
-    : frames(frames_of(g)),
-      nodes(g.node_count()),
-      is_consumed(g.node_count()),
-      drawn_size(diagram::drawn_size(g)) {
-  for (std::uint32_t e = 0; e < g.edge_count(); ++e) is_consumed[g.edge_target({e})] = true;
-  for (NodeId n = g.node_count(); n-- > 0 && !root;) {
-    const bool is_loss =
-        g.op(n) && !is_consumed[n] && g.is_differentiable(n) && g.type(n).shape.elements() == 1;
-    if (is_loss) root = n;
+Outline::Outline(const Snapshot& s) : frames(frames_of(s)), is_consumed(s.node_count()) {
+  for (std::uint32_t e = 0; e < s.edge_count(); ++e) is_consumed[s.edge_target({e})] = true;
+  if (s.root != no_node) root = s.root;
+  for (NodeId n = s.node_count(); n-- > 0 && !root;) {
+    if (s.is_op(n) && !is_consumed[n] && s.differentiable[n] && s.type(n).shape.elements() == 1) root = n;
   }
-  is_on_spine = spine_of(g, root);
-
-  const std::vector<std::uint32_t> frame = frame_of_nodes(g, *this);
-  for (NodeId n = 0; n < g.node_count(); ++n) {
-    Frame& own = frames[frame[n]];
-    ++own.nodes;
-    if (g.op(n)) ++own.ops;
-    if (g.kind(n) == NodeKind::parameter) own.parameters += g.type(n).shape.elements();
-  }
-  std::uint32_t end = 0;  // a counting sort by frame
-  for (Frame& f : frames) f.first_node = std::exchange(end, end + f.nodes);
-  for (Frame& f : frames) f.end_node = f.first_node;
-  for (NodeId n = 0; n < g.node_count(); ++n) nodes[frames[frame[n]].end_node++] = n;
-
-  for (std::size_t s = frames.size(); s-- > 1;) {
-    Frame& parent = frames[frames[s].parent];
-    parent.nodes += frames[s].nodes;
-    parent.ops += frames[s].ops;
-    parent.parameters += frames[s].parameters;
-  }
+  is_on_spine = spine_of(s, root);
+  frame_of = frame_of_nodes(s, *this);
+  measure_frames(s, frames);
 }
 
-std::string Outline::frame_name(const Graph& g, std::uint32_t frame) const {
-  const std::string_view name = g.scopes()[frame].name;
-  if (frames[frame].ordinal == 1) return std::string(name);
-  return fmt::format("{} ({})", name, frames[frame].ordinal);
+std::string Outline::frame_name(const Snapshot& s, std::uint32_t frame) const {
+  const std::string& name = s.text(s.scopes[frame].name);
+  return frames[frame].ordinal == 1 ? name : fmt::format("{} ({})", name, frames[frame].ordinal);
 }
 
-std::string Outline::frame_path(const Graph& g, std::uint32_t frame) const {
+std::string Outline::frame_path(const Snapshot& s, std::uint32_t frame) const {
   std::string path;
   for (; frame != 0; frame = frames[frame].parent) {
-    path = path.empty() ? frame_name(g, frame) : fmt::format("{}/{}", frame_name(g, frame), path);
+    path = path.empty() ? frame_name(s, frame) : fmt::format("{}/{}", frame_name(s, frame), path);
   }
   return path;
+}
+
+std::string source_text(const Snapshot& s, NodeId n, const std::string& root) {
+  if (s.files[n] == 0) return {};
+  const std::string& file = s.text(s.files[n]);
+  if (!root.empty()) {
+    const std::filesystem::path relative = std::filesystem::path(file).lexically_relative(root);
+    if (!relative.empty() && *relative.begin() != "..")
+      return fmt::format("{}:{}", relative.generic_string(), s.lines[n]);
+  }
+  const std::size_t slash = file.find_last_of('/');
+  return fmt::format("{}:{}", std::string_view(file).substr(slash == std::string::npos ? 0 : slash + 1),
+                     s.lines[n]);
+}
+
+std::string headline(const Snapshot& s, NodeId n) {
+  if (s.labels[n] != 0) return s.text(s.labels[n]);
+  const std::string_view name = s.name(n);
+  if (name.empty()) {
+    constexpr std::array<std::string_view, 4> kinds = {"input", "parameter", "constant", "op"};
+    return std::string(kinds[static_cast<std::size_t>(s.kind(n))]);
+  }
+  const std::size_t slash = name.find_last_of('/');
+  return std::string(slash == std::string_view::npos || slash + 1 == name.size() ? name
+                                                                                 : name.substr(slash + 1));
 }
 
 }  // namespace weft::diagram

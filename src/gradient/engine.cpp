@@ -27,13 +27,15 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
   ~Engine() {
-    graph_.rule_location_ = {};
+    graph_.rule_node_ = rule_node_;
     graph_.scope_ = scope_;
     slots_.clear();
   }
 
   void mark(std::span<const NodeId> targets) {
     require_current_parameters();
+    graph_.tables_->last_root = root_;
+    graph_.tables_->last_targets.assign(targets.begin(), targets.end());
     active_.assign(root_ + 1, 0);
     for (const NodeId target : targets) {
       if (target <= root_) active_[target] = influenced | target_of_pass;
@@ -54,7 +56,9 @@ class Engine {
     slots_.assign(root_ + 1, Var());
     slots_[root_] = std::move(gy);
     for (NodeId n = root_ + 1; n-- > 0;) {
-      if (!is_active(n) || !graph_.op(n) || !slots_[n].defined()) continue;
+      if (!is_active(n) || !slots_[n].defined()) continue;
+      if (observer_) observer_->gradient_arrived(n, slots_[n].value());
+      if (!graph_.op(n)) continue;
       call_rule(n);
       if (release_) release(n);
     }
@@ -121,7 +125,7 @@ class Engine {
     wanted_.clear();
     for (const NodeId input : inputs_) wanted_.push_back((active_[input] & influenced) != 0);
     results_.assign(inputs_.size(), Var());
-    graph_.rule_location_ = graph_.source(n);
+    graph_.rule_node_ = n;
     if (record_) enter_gradient_scope(node.scope);
 
     const Tensor* output = graph_.find_kept(n, kept_output);
@@ -131,6 +135,7 @@ class Engine {
     std::size_t operand = 0;
     try {
       node.op->backward(y, gy, gx);
+      if (observer_) observer_->rule_ended(n, inputs_, results_);
       for (; operand < inputs_.size(); ++operand) {
         if (wanted_[operand]) accumulate(inputs_[operand], std::move(results_[operand]));
       }
@@ -138,6 +143,7 @@ class Engine {
       error.add_context(operand == 0 ? fmt::format("in the gradient of {} (node {})", node.op->info().name, n)
                                      : fmt::format("in the gradient of {} (node {}, operand {})",
                                                    node.op->info().name, n, operand));
+      graph_.tables_->last_error = {n, {}, {}, error.what()};
       throw;
     }
   }
@@ -202,6 +208,8 @@ class Engine {
   const NodeId root_;
   const bool record_, release_;
   const std::uint32_t scope_ = graph_.scope_;
+  const NodeId rule_node_ = graph_.rule_node_;  // of the rule that asks for a gradient, if one does
+  Observer* const observer_ = graph_.tables_->observer;
   std::uint32_t gradient_scope_ = 0, forward_scope_ = 0;
   std::optional<Pause> pause_;
   std::vector<std::uint8_t>& active_;

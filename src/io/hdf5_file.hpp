@@ -1,15 +1,13 @@
-// HDF5's C interface with handles that close themselves and failures that are FileErrors.
+// HDF5's C interface with handles that close themselves, one thread at a time, and no text on stderr.
 #pragma once
 
 #include <hdf5.h>
 
 #include <mutex>
 #include <string>
-#include <string_view>
 #include <utility>
 
-#include "weft/error.hpp"
-#include "weft/tensor.hpp"
+#include "weft/dtype.hpp"
 
 namespace weft::hdf5 {
 
@@ -32,8 +30,8 @@ class Handle {
   Close close_;
 };
 
-// While it lives, this thread is the only one of weft's inside HDF5, which is not made for several, and HDF5
-// prints nothing about errors.
+// While it lives, this thread is the only one of weft's inside HDF5, which is not made for several; HDF5
+// prints nothing about errors and loads no plug-in that a file asks for.
 class Session {
  public:
   Session();
@@ -45,48 +43,13 @@ class Session {
   std::unique_lock<std::mutex> lock_;
   H5E_auto2_t print_;
   void* print_data_;
+  unsigned plugins_ = 0;
 };
 
-// Throws FileError "FILE: data set 'DATASET' PROBLEM"; without the data set where its name is empty.
-[[noreturn]] void fail(const std::string& file, std::string_view dataset, std::string_view problem);
+// What HDF5 says about the failure it met last, at its origin: " (HDF5: ...)"; empty where it says nothing.
+std::string reason();
 
-// A file opened for reading.
-class Reader {
- public:
-  explicit Reader(std::string file);
-
-  TensorType type(const std::string& dataset) const;  // the data set as a tensor; its extents may be any
-  Tensor read(const std::string& dataset) const;
-  Tensor read_rows(const std::string& dataset, std::int64_t first, std::int64_t count) const;
-  const std::string& file() const { return file_; }
-
- private:
-  Handle open(const std::string& dataset) const;
-  DType dtype_of(const Handle& type, const std::string& name) const;
-  TensorType type_of(const Handle& dataset, const std::string& name) const;
-  Tensor allocate(const TensorType& type, const std::string& name) const;
-  [[noreturn]] void fail_missing(const std::string& dataset) const;
-
-  std::string file_;
-  Session session_;
-  Handle handle_;
-};
-
-// A file that is made beside its place and moved there by commit(); without that nothing is left of it.
-class Writer {
- public:
-  explicit Writer(std::string file);
-  ~Writer();
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
-
-  void write(const std::string& dataset, const Tensor& tensor);
-  void commit();
-
- private:
-  std::string file_, beside_;
-  Session session_;
-  Handle handle_;
-};
+Handle memory_type(DType dtype);  // of a tensor's elements
+bool is_boolean(hid_t type);      // h5py's: an enumeration of FALSE = 0 and TRUE = 1 on one byte
 
 }  // namespace weft::hdf5

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "io/hdf5_file.hpp"
+#include "io/file_reader.hpp"
 #include "weft/data.hpp"
 #include "weft/hdf5.hpp"
 #include "weft/train.hpp"
@@ -29,14 +29,14 @@ void require_layout(const std::string& file, const std::string& dataset, const T
   if (found.dtype == dtype && found.shape.extents() == needed) return;
   std::string row_text;
   for (const std::int64_t extent : row) row_text += fmt::format(", {}", extent);
-  hdf5::fail(file, dataset, fmt::format("is {}, needed {}[n{}]", to_string(found), name(dtype), row_text));
+  io::fail(file, dataset, fmt::format("is {}, needed {}[n{}]", to_string(found), name(dtype), row_text));
 }
 
 void require_count(const std::string& file, const std::string& y_name, const Tensor& y,
                    const std::string& x_name, std::int64_t images) {
   if (y.extent(0) == images) return;
-  hdf5::fail(file, y_name,
-             fmt::format("has {} labels, needed {}: one per image of '{}'", y.extent(0), images, x_name));
+  io::fail(file, y_name,
+           fmt::format("has {} labels, needed {}: one per image of '{}'", y.extent(0), images, x_name));
 }
 
 void require_classes(const std::string& file, const std::string& y_name, const Tensor& y,
@@ -44,14 +44,14 @@ void require_classes(const std::string& file, const std::string& y_name, const T
   try {
     require_labels(y, y.extent(0), classes.extent(0));
   } catch (const Error& error) {
-    hdf5::fail(file, y_name, fmt::format("is wrong: {}", error.what()));
+    io::fail(file, y_name, fmt::format("is wrong: {}", error.what()));
   }
 }
 
 Part read_part(const std::string& folder, std::string_view part) {
   const std::string file = path_of(folder, part);
   const std::string x_name = fmt::format("{}_set_x", part), y_name = fmt::format("{}_set_y", part);
-  const hdf5::Reader reader(file);
+  const TensorFile reader(file);
   const TensorType x_type = reader.type(x_name);
   require_layout(file, x_name, x_type, DType::u8, {64, 64, 3});
   require_layout(file, y_name, reader.type(y_name), DType::i64, {});
@@ -84,9 +84,9 @@ void require_part(const std::string& file, std::string_view part, const Tensor& 
 SignsData read_signs(const std::string& folder) {
   Part train = read_part(folder, "train"), test = read_part(folder, "test");
   if (!equal(train.classes, test.classes)) {
-    hdf5::fail(path_of(folder, "test"), "list_classes",
-               fmt::format("is {}, needed that of train_signs.h5, {}", to_string(test.classes),
-                           to_string(train.classes)));
+    io::fail(path_of(folder, "test"), "list_classes",
+             fmt::format("is {}, needed that of train_signs.h5, {}", to_string(test.classes),
+                         to_string(train.classes)));
   }
   return {train.x, train.y, test.x, test.y, train.classes};
 }

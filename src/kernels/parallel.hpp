@@ -1,4 +1,4 @@
-// The only place that starts threads.
+// The only place that spreads computing over threads.
 #pragma once
 
 #include <cstdint>

@@ -21,6 +21,8 @@ struct ImageSize {
 struct Change {
   double a, b, p, c, d, q;
   double gain, offset;
+  bool flipped;
+  std::int64_t cut_row, cut_column;  // centre of what is cut out
 };
 
 Change draw(const AugmentOptions& options, const ImageSize& size, Random random) {
@@ -39,6 +41,9 @@ Change draw(const AugmentOptions& options, const ImageSize& size, Random random)
   change.q = j0 + sine * (i0 + down) - cosine * (j0 + right);
   change.gain = random.uniform(1 - options.contrast, 1 + options.contrast);
   change.offset = random.uniform(-options.brightness, options.brightness);
+  change.flipped = options.flip && random.below(2) == 1;
+  change.cut_row = random.below(size.h);
+  change.cut_column = random.below(size.w);
   return change;
 }
 
@@ -84,16 +89,40 @@ void adjust_levels(T* y, std::int64_t count, double gain, double offset) {
   for (std::int64_t i = 0; i < count; ++i) y[i] = factor * y[i] + constant;
 }
 
+template <class T>
+void flip(T* y, const ImageSize& size) {
+  for (std::int64_t i = 0; i < size.h; ++i, y += size.w * size.c) {
+    for (std::int64_t left = 0, right = size.w - 1; left < right; ++left, --right)
+      std::swap_ranges(y + left * size.c, y + (left + 1) * size.c, y + right * size.c);
+  }
+}
+
+// The square of [centre - side / 2, centre - side / 2 + side), as far as it lies in the image.
+template <class T>
+void cut_out(T* y, const ImageSize& size, const Change& change, double share) {
+  const std::int64_t h = std::llround(share * static_cast<double>(size.h));
+  const std::int64_t w = std::llround(share * static_cast<double>(size.w));
+  const std::int64_t top = change.cut_row - h / 2, left = change.cut_column - w / 2;
+  const std::int64_t first = std::max<std::int64_t>(left, 0), end = std::min(left + w, size.w);
+  for (std::int64_t i = std::max<std::int64_t>(top, 0); i < std::min(top + h, size.h); ++i) {
+    T* row = y + i * size.w * size.c;
+    if (first < end) std::fill(row + first * size.c, row + end * size.c, T(0));
+  }
+}
+
 void require_options(const AugmentOptions& o) {
   for (const auto& [what, value] : {std::pair{"shift", o.shift},
                                     {"rotation", o.rotation},
                                     {"scale", o.scale},
                                     {"brightness", o.brightness},
-                                    {"contrast", o.contrast}}) {
+                                    {"contrast", o.contrast},
+                                    {"cut_out", o.cut_out}}) {
     if (value >= 0 && std::isfinite(value)) continue;
     throw Error(fmt::format("augment: {} is {}, needed a number that is not negative", what, value));
   }
-  if (o.scale >= 1) throw Error(fmt::format("augment: scale is {}, needed a number below 1", o.scale));
+  for (const auto& [what, value] : {std::pair{"scale", o.scale}, {"cut_out", o.cut_out}}) {
+    if (value >= 1) throw Error(fmt::format("augment: {} is {}, needed a number below 1", what, value));
+  }
 }
 
 }  // namespace
@@ -123,7 +152,9 @@ Tensor augment(const Tensor& images, const AugmentOptions& options, Random& rand
         } else {
           std::copy_n(x, size.elements(), y);
         }
+        if (change.flipped) flip(y, size);
         if (changes_levels) adjust_levels(y, size.elements(), change.gain, change.offset);
+        if (options.cut_out != 0) cut_out(y, size, change, options.cut_out);
       }
     });
   });

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <numeric>
@@ -93,6 +94,66 @@ Tensor images_to_f32(const Tensor& images) {
   parallel_for(images.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
     for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
       to[i] = levels[from[i]];
+  });
+  return y;
+}
+
+void ChannelStatistics::add(const Tensor& x) {
+  if (x.rank() == 0 || (count_ > 0 && x.extent(-1) != static_cast<std::int64_t>(mean_.size()))) {
+    throw ShapeError(fmt::format("channel statistics: x is {}, needed [..., {}]", to_string(x.shape()),
+                                 mean_.empty() ? "channels" : std::to_string(mean_.size())));
+  }
+  if (x.elements() == 0) return;
+  const auto channels = static_cast<std::size_t>(x.extent(-1));
+  const auto added = static_cast<double>(x.elements()) / static_cast<double>(channels);
+  mean_.resize(channels);
+  squares_.resize(channels);
+  visit_dtype(x.dtype(), [&]<class T>() {
+    const auto values = x.values<T>();
+    std::vector<double> mean(channels), squares(channels);
+    for (std::size_t i = 0; i < values.size(); ++i)
+      mean[i % channels] += static_cast<double>(values[i]) / added;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const double d = static_cast<double>(values[i]) - mean[i % channels];
+      squares[i % channels] += d * d;
+    }
+    const double before = static_cast<double>(count_), after = before + added;
+    for (std::size_t c = 0; c < channels; ++c) {
+      const double d = mean[c] - mean_[c];
+      mean_[c] += d * added / after;
+      squares_[c] += squares[c] + d * d * before * added / after;
+    }
+  });
+  count_ += static_cast<std::int64_t>(added);
+}
+
+std::vector<double> ChannelStatistics::deviation() const {
+  std::vector<double> deviation;
+  for (const double sum : squares_) deviation.push_back(std::sqrt(sum / static_cast<double>(count_)));
+  return deviation;
+}
+
+Tensor normalize(const Tensor& x, const ChannelStatistics& statistics) {
+  const std::size_t channels = statistics.mean().size();
+  if (x.rank() == 0 || x.extent(-1) != static_cast<std::int64_t>(channels)) {
+    throw ShapeError(fmt::format("normalize: x is {}, needed [..., {}]", to_string(x.shape()), channels));
+  }
+  std::vector<double> factors = statistics.deviation();
+  for (double& factor : factors) factor = factor > 0 ? 1 / factor : 0;
+  Tensor y = x.dtype() == DType::u8 ? x.to(DType::f32) : x.clone();
+  if (y.elements() == 0) return y;
+  visit_floating(y.dtype(), [&]<class T>() {
+    T* values = y.mutable_values<T>().data();
+    const double* mean = statistics.mean().data();
+    const double* factor = factors.data();
+    const auto count = static_cast<std::int64_t>(channels);
+    parallel_for(y.elements() / count, elementwise_grain / count + 1,
+                 [=](std::int64_t begin, std::int64_t end) {
+                   for (std::int64_t i = begin * count; i < end * count; ++i) {
+                     const std::int64_t c = i % count;
+                     values[i] = static_cast<T>((static_cast<double>(values[i]) - mean[c]) * factor[c]);
+                   }
+                 });
   });
   return y;
 }

@@ -93,6 +93,39 @@ Var Linear::operator()(const Var& x, SourceLocation at) const {
   return relu ? weft::relu(y, at) : y;
 }
 
+BatchNorm::BatchNorm(std::string name_, std::int64_t channels, const BatchNormLayerOptions& o)
+    : name(std::move(name_)),
+      gamma(ones(name + "/gamma", {channels}, {.dtype = o.dtype})),
+      beta(zeros(name + "/beta", {channels}, {.dtype = o.dtype})),
+      mean(zeros(name + "/mean", {channels}, {.dtype = o.dtype})),
+      variance(ones(name + "/variance", {channels}, {.dtype = o.dtype})),
+      options(o) {
+  if (!(o.momentum >= 0 && o.momentum < 1)) {
+    throw Error(
+        fmt::format("batch norm layer {}: momentum is {}, needed a number in [0, 1)", name, o.momentum));
+  }
+  mean.set_trainable(false);
+  variance.set_trainable(false);
+}
+
+Var BatchNorm::operator()(const Var& x, SourceLocation at) const {
+  const auto scope = enter(name, x);
+  if (!is_training(x)) {
+    const Var factor = use(gamma, x, at) / sqrt(use(variance, x, at) + options.epsilon, at);
+    return x * factor + (use(beta, x, at) - use(mean, x, at) * factor);
+  }
+  const BatchNormResult result =
+      batch_norm(x, use(gamma, x, at), use(beta, x, at), {.epsilon = options.epsilon}, at);
+  const double count = static_cast<double>(x.value().elements()) / static_cast<double>(x.extent(-1));
+  const auto commit = [&](Parameter running, const Tensor& of_batch, double correction) {
+    const double added = (1 - options.momentum) * correction;
+    running.set_value((options.momentum * Var(running.value()) + added * Var(of_batch)).value());
+  };
+  commit(mean, result.mean, 1);
+  commit(variance, result.variance, count > 1 ? count / (count - 1) : 1);
+  return result.y;
+}
+
 Var Sequential::operator()(const Var& x, SourceLocation at) const {
   Var y = x;
   for (const Layer& layer : layers_) y = layer(y, at);

@@ -233,6 +233,10 @@ double CosineSchedule::operator()(std::int64_t step) const {
   return final + (learning_rate - final) * 0.5 * (1 + std::cos(M_PI * done));
 }
 
+double learning_rate(const Schedule& schedule, std::int64_t step) {
+  return std::visit([&](const auto& s) { return s(step); }, schedule);
+}
+
 // ---- gradients --------------------------------------------------------------------------------------------
 
 double clip_gradients(const std::vector<Parameter>& parameters, double max_norm) {

@@ -1,13 +1,12 @@
-#include "diagram/box.hpp"
+#include "core/op_label.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 
-#include "weft/op.hpp"
-
-namespace weft::diagram {
+namespace weft {
 
 namespace {
 
@@ -69,21 +68,20 @@ std::string attribute_text(std::string_view name, const AttributeValue& value, b
 }
 
 // An argument w of rank 4 is a filter [kh, kw, c_in, c_out].
-std::string filter_text(const Graph& g, NodeId n) {
-  for (EdgeId e = g.first_edge(n); e < g.first_edge(n + 1); ++e.index) {
-    const Shape& shape = g.type(g.edge_target(e)).shape;
-    if (argument_name(g, e) == "w" && shape.rank() == 4) return fmt::format(" {}x{}", shape[0], shape[1]);
+std::string filter_text(const OpInfo& info, std::span<const TensorType> operands) {
+  for (std::size_t i = 0; i < std::min(operands.size(), info.arguments.size()); ++i) {
+    const Shape& shape = operands[i].shape;
+    if (info.arguments[i].name == "w" && shape.rank() == 4) return fmt::format(" {}x{}", shape[0], shape[1]);
   }
   return {};
 }
 
 }  // namespace
 
-std::string op_text(const Graph& g, NodeId n) {
-  const OpInfo& info = g.op(n)->info();
-  std::string text = std::string(info.name) + filter_text(g, n);
+std::string op_label(const OpInfo& info, const Attributes& attributes, std::span<const TensorType> operands) {
+  std::string text = std::string(info.name) + filter_text(info, operands);
   bool is_first = true;
-  for (const auto& [name, value] : g.op(n)->attributes()) {
+  for (const auto& [name, value] : attributes) {
     if (!is_neutral(name, value) && !is_untold(name)) text += " " + attribute_text(name, value, is_first);
     is_first = false;
   }
@@ -91,29 +89,4 @@ std::string op_text(const Graph& g, NodeId n) {
   return text;
 }
 
-std::string headline(const Graph& g, NodeId n) {
-  if (g.op(n)) return op_text(g, n);
-  if (g.kind(n) == NodeKind::constant) {
-    return g.type(n).shape.elements() == 1 ? fmt::format("{:.6g}", g.source_value(n).item()) : "constant";
-  }
-  const std::string_view name = g.name(n);
-  if (name.empty()) return g.kind(n) == NodeKind::input ? "input" : "parameter";
-  const std::size_t slash = name.find_last_of('/');
-  return std::string(slash == std::string_view::npos || slash + 1 == name.size() ? name
-                                                                                 : name.substr(slash + 1));
-}
-
-std::string source_text(SourceLocation at, const std::filesystem::path& root) {
-  if (!at.file || root.empty()) return to_string(at);
-  const std::filesystem::path relative = std::filesystem::path(at.file).lexically_relative(root);
-  if (relative.empty() || *relative.begin() == "..") return to_string(at);
-  return fmt::format("{}:{}", relative.generic_string(), at.line);
-}
-
-std::string_view argument_name(const Graph& g, EdgeId e) {
-  const std::vector<Argument>& arguments = g.op(g.edge_source(e))->info().arguments;
-  if (arguments.empty()) return {};
-  return arguments[std::min(static_cast<std::size_t>(g.edge_slot(e)), arguments.size() - 1)].name;
-}
-
-}  // namespace weft::diagram
+}  // namespace weft

@@ -1,0 +1,63 @@
+// Batch normalisation: the layer's statistics, and the one-kernel gradient against the recorded one. Values
+// and gradients of the op are tested with all ops.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <weft/weft.hpp>
+
+using namespace weft;
+
+namespace {
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  double largest = 0;
+  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
+  for (std::size_t i = 0; i < x.values<double>().size(); ++i)
+    largest = std::max(largest, std::abs(x.values<double>()[i] - y.values<double>()[i]));
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("the gradient of one kernel equals the recorded one", "[batch_norm]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const Shape shape = GENERATE(Shape{5, 3}, Shape{2, 33, 31, 17}, Shape{1, 4});
+  Graph g;
+  const Var x = g.input(Random(1).normal(shape, 3, 2, dtype));
+  const Var gamma = g.input(Random(2).normal({shape[-1]}, 1, 1, dtype));
+  const Var beta = g.input(Random(3).normal({shape[-1]}, 0, 1, dtype));
+  const Var weights = Random(4).normal(shape, 0, 1, dtype);
+  const Var loss = sum(batch_norm(x, gamma, beta).y * weights);
+  const auto kernel = gradient(loss, {x, gamma, beta});
+  const auto recorded = gradient(loss, {x, gamma, beta}, {.record = true});
+  for (std::size_t i = 0; i < 3; ++i) {
+    const double scale = std::sqrt(static_cast<double>(shape.elements()));
+    CHECK(largest_difference(kernel[i].value(), recorded[i].value()) <
+          scale * (dtype == DType::f32 ? 2e-6 : 1e-13) * (shape == Shape{1, 4} ? 1000 : 1));
+  }
+}
+
+TEST_CASE("a batch norm layer normalises with the batch in training and with running statistics else",
+          "[batch_norm]") {
+  const nn::BatchNorm norm("norm", 2, {.momentum = 0.75, .epsilon = 0});
+  CHECK(parameters_of(norm).size() == 4);
+  CHECK_FALSE(norm.mean.trainable());
+  const Tensor x = Tensor::of<float>({4, 2}, {1, 10, 2, 20, 3, 30, 4, 40});
+  Graph g;
+  const Var y = norm(g.input(x));
+  const double d = std::sqrt(1.25);  // of 1 2 3 4
+  CHECK(y.value().at({0, 0}) == Approx(-1.5 / d));
+  CHECK(y.value().at({3, 1}) == Approx(1.5 / d));
+  // 0.75 of 0 and 1, and 0.25 of means 2.5 and 25 and unbiased variances 5/3 and 500/3.
+  CHECK(norm.mean.value().at({1}) == Approx(6.25));
+  CHECK(norm.variance.value().at({0}) == Approx(0.75 + 1.25 / 3));
+  const Tensor mean = norm.mean.value().clone();
+  batch_norm(g.input(x), norm.gamma.value(), norm.beta.value());
+  CHECK(norm.mean.value().at({1}) == mean.at({1}));  // the op commits nothing
+
+  Graph quiet({.training = false});
+  const Var z = norm(quiet.input(x));
+  CHECK(z.value().at({2, 0}) == Approx((3 - 0.625) / std::sqrt(0.75 + 1.25 / 3)));
+  CHECK(norm.mean.value().at({1}) == mean.at({1}));
+  CHECK_THROWS_WITH(nn::BatchNorm("n", 2, {.momentum = 1}),
+                    "batch norm layer n: momentum is 1, needed a number in [0, 1)");
+}

@@ -20,14 +20,6 @@ Tensor run(const nn::Sequential& model, const Tensor& x) {
   return model(g.input(x)).value();
 }
 
-double largest_difference(const Tensor& a, const Tensor& b) {
-  double largest = 0;
-  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
-  for (std::size_t i = 0; i < x.values<double>().size(); ++i)
-    largest = std::max(largest, std::abs(x.values<double>()[i] - y.values<double>()[i]));
-  return largest;
-}
-
 // A file as Keras 2 writes it, of every supported layer, and what NumPy makes of its input: "x" and "y".
 constexpr const char* write_model = R"(
 import json
@@ -71,7 +63,7 @@ y = np.maximum(y, 0)
 y = (y[:, :-1, :-1] + y[:, 1:, :-1] + y[:, :-1, 1:] + y[:, 1:, 1:]) / 4          # 4 x 2
 y = np.maximum.reduce([y[:, 0::2, :-1], y[:, 1::2, :-1], y[:, 0::2, 1:], y[:, 1::2, 1:]])  # 2 x 1
 y = y.reshape(7, 6) @ w['e']['kernel'] + w['e']['bias']
-y = 1 / (1 + np.exp(-y)) @ w['g']['kernel'] + w['g']['bias'] if False else (1 / (1 + np.exp(-y))) @ w['g']['kernel'] + w['g']['bias']
+y = (1 / (1 + np.exp(-y))) @ w['g']['kernel'] + w['g']['bias']
 f['x'] = x; f['logits'] = y; e = np.exp(y); f['y'] = e / e.sum(1, keepdims=True)
 )";
 

@@ -28,8 +28,8 @@ layers = []
 def layer(kind, name, **config):
     layers.append({'class_name': kind, 'config': dict(config, name=name)})
 layer('InputLayer', 'in', batch_input_shape=[None, 5, 6, 2])
-layer('Conv2D', 'c', filters=3, kernel_size=[2, 2], strides=[1, 2], padding='same', activation='tanh', use_bias=False,
-      data_format='channels_last')
+layer('Conv2D', 'c', filters=3, kernel_size=[2, 2], strides=[1, 2], padding='same', activation='tanh',
+      use_bias=False, data_format='channels_last')
 layer('BatchNormalization', 'n', axis=[3], momentum=0.9, epsilon=0.01, center=True, scale=True)
 layer('ReLU', 'r', max_value=None, negative_slope=0.0, threshold=0.0)
 layer('AveragePooling2D', 'p', pool_size=[2, 2], strides=[1, 1], padding='valid')
@@ -91,7 +91,8 @@ f = h5py.File(path, 'r')
 g = f['model_weights']
 names = [n.decode() if hasattr(n, 'decode') else n for n in g.attrs['layer_names']]
 assert names == ['c', 'n', 'e', 'g'], names
-assert list(g['n'].attrs['weight_names']) == ['n/gamma:0', 'n/beta:0', 'n/moving_mean:0', 'n/moving_variance:0']
+names = list(g['n'].attrs['weight_names'])
+assert names == ['n/gamma:0', 'n/beta:0', 'n/moving_mean:0', 'n/moving_variance:0'], names
 assert g['e']['e/kernel:0'].shape == (6, 4)
 )",
                folder / "out.h5"));

@@ -120,7 +120,8 @@ f = np.load(path)
 assert (f['a'] == [[0, 1, 2], [3, 4, 5]]).all() and f['a'].dtype == np.float64
 assert f['b'].tolist() == [True, False] and f['s'] == 7 and f['s'].shape == ()
 np.savez(path + '.2', fortran=np.asfortranarray(np.arange(6.).reshape(2, 3)), big=np.array([1, 2], '>i2'),
-         half=np.array([1.5, -2], np.float16), text=np.array(['x']), u64=np.array([1], np.uint64), pairs=np.zeros(1, 'f4,i4'))
+         half=np.array([1.5, -2], np.float16), text=np.array(['x']), u64=np.array([1], np.uint64),
+         pairs=np.zeros(1, 'f4,i4'))
 )",
                  folder / "t.npz"));
   const TensorFile file(folder / "t.npz.2.npz");

@@ -3,6 +3,7 @@
 #include "weft/tensor_file.hpp"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <catch2/catch.hpp>
 
@@ -264,6 +265,10 @@ TEST_CASE("the death of the reader helper, and its slowness, are file errors", "
   CHECK(with_helper("printf '\\377\\377\\377\\377' >&3; exec sleep 30") ==
         file +
             ": cannot be read: the reader helper gave too long an answer; the file is damaged or too large");
+  write_text(file, "no tensors");
+  CHECK_THAT(error_of([&] { TensorFile(file, {.isolated = true}); }),
+             Contains("is no HDF5, safetensors or npz file"));
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);  // no helper is left, running or dead
 }
 
 TEST_CASE("weft-inspect says what is in a file", "[tensor_file]") {

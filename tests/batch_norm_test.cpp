@@ -4,19 +4,9 @@
 #include <cmath>
 #include <weft/weft.hpp>
 
+#include "file_support.hpp"
+
 using namespace weft;
-
-namespace {
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  double largest = 0;
-  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
-  for (std::size_t i = 0; i < x.values<double>().size(); ++i)
-    largest = std::max(largest, std::abs(x.values<double>()[i] - y.values<double>()[i]));
-  return largest;
-}
-
-}  // namespace
 
 TEST_CASE("the gradient of one kernel equals the recorded one", "[batch_norm]") {
   const DType dtype = GENERATE(DType::f32, DType::f64);

@@ -1,7 +1,9 @@
-// What the tests of files share: tensors to write, errors to read, Python to compare with.
+// What the tests of files share: tensors to write and to compare, errors to read, Python to compare with.
 #pragma once
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <iterator>
@@ -57,4 +59,12 @@ inline bool python(const std::string& program, const std::string& file) {
   const TemporaryFolder folder;
   write_text(folder / "program.py", "import sys, h5py, numpy as np\npath = sys.argv[1]\n" + program);
   return std::system(("/usr/bin/python3 " + folder / "program.py" + " " + file).c_str()) == 0;
+}
+
+inline double largest_difference(const Tensor& a, const Tensor& b) {
+  double largest = 0;
+  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
+  for (std::size_t i = 0; i < x.values<double>().size(); ++i)
+    largest = std::max(largest, std::abs(x.values<double>()[i] - y.values<double>()[i]));
+  return largest;
 }

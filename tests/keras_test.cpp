@@ -20,14 +20,6 @@ Tensor run(const nn::Sequential& model, const Tensor& x) {
   return model(g.input(x)).value();
 }
 
-double largest_difference(const Tensor& a, const Tensor& b) {
-  double largest = 0;
-  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
-  for (std::size_t i = 0; i < x.values<double>().size(); ++i)
-    largest = std::max(largest, std::abs(x.values<double>()[i] - y.values<double>()[i]));
-  return largest;
-}
-
 // A file as Keras 2 writes it, of every supported layer, and what NumPy makes of its input: "x" and "y".
 constexpr const char* write_model = R"(
 import json
@@ -36,8 +28,8 @@ layers = []
 def layer(kind, name, **config):
     layers.append({'class_name': kind, 'config': dict(config, name=name)})
 layer('InputLayer', 'in', batch_input_shape=[None, 5, 6, 2])
-layer('Conv2D', 'c', filters=3, kernel_size=[2, 2], strides=[1, 2], padding='same', activation='tanh', use_bias=False,
-      data_format='channels_last')
+layer('Conv2D', 'c', filters=3, kernel_size=[2, 2], strides=[1, 2], padding='same', activation='tanh',
+      use_bias=False, data_format='channels_last')
 layer('BatchNormalization', 'n', axis=[3], momentum=0.9, epsilon=0.01, center=True, scale=True)
 layer('ReLU', 'r', max_value=None, negative_slope=0.0, threshold=0.0)
 layer('AveragePooling2D', 'p', pool_size=[2, 2], strides=[1, 1], padding='valid')
@@ -71,7 +63,7 @@ y = np.maximum(y, 0)
 y = (y[:, :-1, :-1] + y[:, 1:, :-1] + y[:, :-1, 1:] + y[:, 1:, 1:]) / 4          # 4 x 2
 y = np.maximum.reduce([y[:, 0::2, :-1], y[:, 1::2, :-1], y[:, 0::2, 1:], y[:, 1::2, 1:]])  # 2 x 1
 y = y.reshape(7, 6) @ w['e']['kernel'] + w['e']['bias']
-y = 1 / (1 + np.exp(-y)) @ w['g']['kernel'] + w['g']['bias'] if False else (1 / (1 + np.exp(-y))) @ w['g']['kernel'] + w['g']['bias']
+y = (1 / (1 + np.exp(-y))) @ w['g']['kernel'] + w['g']['bias']
 f['x'] = x; f['logits'] = y; e = np.exp(y); f['y'] = e / e.sum(1, keepdims=True)
 )";
 
@@ -99,7 +91,8 @@ f = h5py.File(path, 'r')
 g = f['model_weights']
 names = [n.decode() if hasattr(n, 'decode') else n for n in g.attrs['layer_names']]
 assert names == ['c', 'n', 'e', 'g'], names
-assert list(g['n'].attrs['weight_names']) == ['n/gamma:0', 'n/beta:0', 'n/moving_mean:0', 'n/moving_variance:0']
+names = list(g['n'].attrs['weight_names'])
+assert names == ['n/gamma:0', 'n/beta:0', 'n/moving_mean:0', 'n/moving_variance:0'], names
 assert g['e']['e/kernel:0'].shape == (6, 4)
 )",
                folder / "out.h5"));

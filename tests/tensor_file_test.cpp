@@ -3,6 +3,7 @@
 #include "weft/tensor_file.hpp"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <catch2/catch.hpp>
 
@@ -120,7 +121,8 @@ f = np.load(path)
 assert (f['a'] == [[0, 1, 2], [3, 4, 5]]).all() and f['a'].dtype == np.float64
 assert f['b'].tolist() == [True, False] and f['s'] == 7 and f['s'].shape == ()
 np.savez(path + '.2', fortran=np.asfortranarray(np.arange(6.).reshape(2, 3)), big=np.array([1, 2], '>i2'),
-         half=np.array([1.5, -2], np.float16), text=np.array(['x']), u64=np.array([1], np.uint64), pairs=np.zeros(1, 'f4,i4'))
+         half=np.array([1.5, -2], np.float16), text=np.array(['x']), u64=np.array([1], np.uint64),
+         pairs=np.zeros(1, 'f4,i4'))
 )",
                  folder / "t.npz"));
   const TensorFile file(folder / "t.npz.2.npz");
@@ -263,6 +265,10 @@ TEST_CASE("the death of the reader helper, and its slowness, are file errors", "
   CHECK(with_helper("printf '\\377\\377\\377\\377' >&3; exec sleep 30") ==
         file +
             ": cannot be read: the reader helper gave too long an answer; the file is damaged or too large");
+  write_text(file, "no tensors");
+  CHECK_THAT(error_of([&] { TensorFile(file, {.isolated = true}); }),
+             Contains("is no HDF5, safetensors or npz file"));
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);  // no helper is left, running or dead
 }
 
 TEST_CASE("weft-inspect says what is in a file", "[tensor_file]") {

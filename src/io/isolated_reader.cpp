@@ -84,6 +84,30 @@ struct SpawnSettings {
   }
 };
 
+// A process that is ended and waited for, however its owner ends.
+class Child {
+ public:
+  Child() = default;
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child() { end(); }
+
+  pid_t id() const { return id_; }  // 0: none
+  void set(pid_t id) { id_ = id; }
+  // Its status as waitpid() has it; 0 where nobody knows.
+  int end() {
+    if (id_ == 0) return 0;
+    ::kill(id_, SIGKILL);
+    int status = 0;
+    while (::waitpid(id_, &status, 0) < 0 && errno == EINTR) continue;
+    id_ = 0;
+    return status;
+  }
+
+ private:
+  pid_t id_ = 0;
+};
+
 class IsolatedReader final : public FileReader {
  public:
   IsolatedReader(const std::string& file, const ReadOptions& options)
@@ -92,7 +116,6 @@ class IsolatedReader final : public FileReader {
     const Json opened = ask({{"do", "open"}});
     kind_ = static_cast<FileKind>(std::clamp(number(opened, "kind"), 0, 2));
   }
-  ~IsolatedReader() override { end(); }
 
   FileKind kind() const override { return kind_; }
   std::vector<FileObject> objects() override {
@@ -145,26 +168,15 @@ class IsolatedReader final : public FileReader {
     std::array<char*, 6> argv{};
     std::ranges::transform(arguments, argv.begin(), [](std::string& text) { return text.data(); });
     const SpawnSettings settings(theirs.fd(), memory_.fd());
+    pid_t id = 0;
     const int error =
-        ::posix_spawn(&child_, helper.c_str(), &settings.actions, &settings.attributes, argv.data(), environ);
-    if (error) {
-      child_ = 0;
-      io::fail(file_, "", fmt::format("cannot be read in isolation: {}", std::strerror(error)));
-    }
-  }
-
-  // Ends the helper; its status as waitpid() has it, 0 where nobody knows.
-  int end() {
-    if (child_ == 0) return 0;
-    ::kill(child_, SIGKILL);
-    int status = 0;
-    while (::waitpid(child_, &status, 0) < 0 && errno == EINTR) continue;
-    child_ = 0;
-    return status;
+        ::posix_spawn(&id, helper.c_str(), &settings.actions, &settings.attributes, argv.data(), environ);
+    if (error) io::fail(file_, "", fmt::format("cannot be read in isolation: {}", std::strerror(error)));
+    child_.set(id);
   }
 
   [[noreturn]] void fail_ended(const Json& request, std::string_view how) {
-    const int status = end();
+    const int status = child_.end();
     const std::string why = WIFSIGNALED(status) && how.empty()
                                 ? fmt::format("crashed ({})", ::strsignal(WTERMSIG(status)))
                                 : std::string(how.empty() ? "ended" : how);
@@ -173,7 +185,7 @@ class IsolatedReader final : public FileReader {
   }
 
   Json ask(const Json& request) {
-    if (child_ == 0) io::fail(file_, "", "cannot be read: its reader helper has ended");
+    if (child_.id() == 0) io::fail(file_, "", "cannot be read: its reader helper has ended");
     const auto wait = std::chrono::duration<double>(std::clamp(seconds_, 0.0, 1e6));
     const auto deadline =
         std::chrono::steady_clock::now() + std::chrono::ceil<std::chrono::milliseconds>(wait);
@@ -199,7 +211,8 @@ class IsolatedReader final : public FileReader {
     siginfo_t info;
     for (int i = 0; i < 100; ++i) {
       info.si_pid = 0;
-      if (::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid)
+      if (::waitid(P_PID, static_cast<id_t>(child_.id()), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+          info.si_pid)
         return;
       ::usleep(10'000);
     }
@@ -232,7 +245,7 @@ class IsolatedReader final : public FileReader {
   std::int64_t max_bytes_;
   FileKind kind_ = FileKind::hdf5;
   Descriptor socket_, memory_;
-  pid_t child_ = 0;
+  Child child_;
 };
 
 }  // namespace

@@ -19,8 +19,10 @@ struct Model {
 };
 
 constexpr const char* config =
-    R"({"class_name":"Sequential","config":{"layers":[{"class_name":"InputLayer","config":{"batch_input_shape":)"
-    R"([null,4]}},{"class_name":"Dense","config":{"name":"d","units":2,"activation":"softmax"}}]}})";
+    R"({"class_name":"Sequential","config":{"layers":[)"
+    R"({"class_name":"InputLayer","config":{"batch_input_shape":)"
+    R"([null,4]}},)"
+    R"({"class_name":"Dense","config":{"name":"d","units":2,"activation":"softmax"}}]}})";
 
 }  // namespace
 

@@ -13,8 +13,10 @@ std::vector<std::string> fuzz_seeds() {
       R"({"class_name":"Conv2D","config":{"name":"c","filters":2,"kernel_size":[2,2],"strides":[1,1],)"
       R"("padding":"same","dilation_rate":[1,1],"groups":1,"activation":"relu","use_bias":true}},)";
   const std::string rest =
-      R"({"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[2,2],"strides":null,"padding":"valid"}},)"
-      R"({"class_name":"BatchNormalization","config":{"name":"n","axis":[3],"momentum":0.9,"epsilon":0.001}},)"
+      R"({"class_name":"MaxPooling2D","config":{"name":"p","pool_size":[2,2],"strides":null,)"
+      R"("padding":"valid"}},)"
+      R"({"class_name":"BatchNormalization","config":{"name":"n","axis":[3],)"
+      R"("momentum":0.9,"epsilon":0.001}},)"
       R"({"class_name":"Flatten","config":{"name":"f","data_format":"channels_last"}},)"
       R"({"class_name":"Dropout","config":{"name":"o","rate":0.5}},)"
       R"({"class_name":"Dense","config":{"name":"d","units":2,"activation":"softmax"}})";

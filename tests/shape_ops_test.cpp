@@ -33,8 +33,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-// ---- pad
-// -----------------------------------------------------------------------------------------------------------
+// ---- pad --------------------------------------------------------------------------------------------------
 
 // RandomState(1).randn(4, 3, 3, 2) padded by 2 in height and width; the values of x[1, 1] are the article's.
 TEST_CASE("pad is the seed article's zero_pad", "[shape][seed]") {
@@ -106,8 +105,7 @@ TEST_CASE("pad refuses what it cannot fill, and says what was found", "[shape]")
   CHECK_THROWS_WITH(pad(image, {.value = 256}), Catch::Contains("pad: value 256 is no u8 (x: u8[2, 3])"));
 }
 
-// ---- broadcast_to, flatten, transpose
-// ------------------------------------------------------------------------------
+// ---- broadcast_to, flatten, transpose ---------------------------------------------------------------------
 
 // numpy.broadcast_to([[1], [2], [3]], (2, 3, 2))
 TEST_CASE("broadcast_to repeats along axes that are missing or 1", "[shape]") {
@@ -192,8 +190,7 @@ TEST_CASE("transpose refuses what is no permutation", "[shape]") {
   CHECK_THROWS_AS(transpose(x, {0, 1, -4}), ShapeError);
 }
 
-// ---- slice, concat
-// -------------------------------------------------------------------------------------------------
+// ---- slice, concat ----------------------------------------------------------------------------------------
 
 // x = numpy.arange(60).reshape(3, 4, 5); x[1:, 0:4:2, -3:] and x[0:3:2, 1:3, 0:5:3]
 TEST_CASE("slice reads what NumPy's slices read", "[shape]") {
@@ -274,8 +271,7 @@ TEST_CASE("concat names the part that does not fit", "[shape]") {
   CHECK_THROWS_WITH(concat(std::vector<Var>{}, 0), Catch::Contains("concat: no parts were given"));
 }
 
-// ---- gather, scatter_add, one_hot
-// ----------------------------------------------------------------------------------
+// ---- gather, scatter_add, one_hot -------------------------------------------------------------------------
 
 // numpy.take(arange(12).reshape(4, 3), [[3, 0], [1, 3]], axis=0), numpy.take(arange(24).reshape(2, 4, 3), [2,
 // 0, 2], axis=1)
@@ -324,8 +320,7 @@ TEST_CASE("an index out of range is an error with value, position and bound", "[
   CHECK_THROWS_AS(gather(x, Tensor::zeros({2}, DType::boolean)), DTypeError);
 }
 
-// ---- mean, max, argmax
-// ---------------------------------------------------------------------------------------------
+// ---- mean, max, argmax ------------------------------------------------------------------------------------
 
 // numpy.arange(24).reshape(2, 3, 4).mean(axis=(0, 2))
 TEST_CASE("mean divides by the number of elements that it reduced", "[shape]") {

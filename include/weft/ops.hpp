@@ -31,8 +31,7 @@ class Operand {
   SourceLocation at_;
 };
 
-// ---- elementwise, two operands; NumPy's broadcasting
-// ---------------------------------------------------------------
+// ---- elementwise, two operands; NumPy's broadcasting ------------------------------------------------------
 
 Var add(const Var& a, const Var& b, SourceLocation at = SourceLocation::current());       // a + b
 Var subtract(const Var& a, const Var& b, SourceLocation at = SourceLocation::current());  // a - b
@@ -48,8 +47,7 @@ Var operator*(const Operand& a, const Operand& b);
 Var operator/(const Operand& a, const Operand& b);
 Var operator-(const Operand& a);
 
-// ---- elementwise, one operand
-// --------------------------------------------------------------------------------------
+// ---- elementwise, one operand -----------------------------------------------------------------------------
 
 Var negate(const Var& x, SourceLocation at = SourceLocation::current());                // -x
 Var scale(const Var& x, double factor, SourceLocation at = SourceLocation::current());  // factor x
@@ -65,8 +63,7 @@ Var relu(const Var& x,
 // gy where y > 0, else 0: the gradient of relu whose output is y.
 Var relu_gradient(const Var& y, const Var& gy, SourceLocation at = SourceLocation::current());
 
-// ---- reductions
-// ----------------------------------------------------------------------------------------------------
+// ---- reductions -------------------------------------------------------------------------------------------
 
 struct ReduceOptions {
   Ints axes = {};          // from the end where negative; none: all
@@ -87,8 +84,7 @@ Var max(const Var& x, const ReduceOptions& options = {}, SourceLocation at = Sou
 // largest.
 Var argmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
 
-// ---- normalisation
-// ------------------------------------------------------------------------------------------------
+// ---- normalisation ----------------------------------------------------------------------------------------
 
 struct BatchNormOptions {
   double epsilon = 1e-5;  // added to the variance
@@ -107,8 +103,7 @@ BatchNormResult batch_norm(const Var& x, const Var& gamma, const Var& beta,
                            const BatchNormOptions& options = {},
                            SourceLocation at = SourceLocation::current());
 
-// ---- shape
-// ---------------------------------------------------------------------------------------------------------
+// ---- shape ------------------------------------------------------------------------------------------------
 
 Var broadcast_to(const Var& x, const Shape& shape, SourceLocation at = SourceLocation::current());
 Var reshape(const Var& x, const Ints& extents,
@@ -158,8 +153,7 @@ Var pad(const Var& x, const PadOptions& options, SourceLocation at = SourceLocat
 Var unpad(const Var& gy, const Shape& shape, const PadOptions& options,
           SourceLocation at = SourceLocation::current());
 
-// ---- selection
-// -----------------------------------------------------------------------------------------------------
+// ---- selection --------------------------------------------------------------------------------------------
 
 // y[.., i, ..] = x[.., index[i], ..] along `axis`; index is integer, of any rank. Throws Error for one out of
 // range.
@@ -172,8 +166,7 @@ Var scatter_add(const Var& gy, const Var& index, std::int64_t count, int axis = 
 Var one_hot(const Var& labels, std::int64_t classes, DType dtype = DType::f32,
             SourceLocation at = SourceLocation::current());
 
-// ---- contractions
-// --------------------------------------------------------------------------------------------------
+// ---- contractions -----------------------------------------------------------------------------------------
 
 struct MatmulOptions {
   bool transpose_a = false;  // of the last two axes
@@ -279,8 +272,7 @@ Var max_pool2d_scatter(const Var& gy, const Var& index, const Shape& x_shape,
                        SourceLocation at = SourceLocation::current());
 Var max_pool2d_gather(const Var& x, const Var& index, SourceLocation at = SourceLocation::current());
 
-// ---- probabilities and losses
-// --------------------------------------------------------------------------------------
+// ---- probabilities and losses -----------------------------------------------------------------------------
 
 Var softmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
 Var log_softmax(const Var& x, int axis = -1, SourceLocation at = SourceLocation::current());
@@ -305,8 +297,7 @@ void fields(V& visit, CrossentropyOptions& o) {
 Var softmax_crossentropy(const Var& logits, const Var& targets, const CrossentropyOptions& options = {},
                          SourceLocation at = SourceLocation::current());
 
-// ---- random
-// --------------------------------------------------------------------------------------------------------
+// ---- random -----------------------------------------------------------------------------------------------
 
 // Each element is 0 with probability `p`, else divided by 1 - p; x itself where the graph is not in training.
 Var dropout(const Var& x, double p, SourceLocation at = SourceLocation::current());

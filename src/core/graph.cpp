@@ -9,8 +9,7 @@
 
 namespace weft {
 
-// ---- names and memory of ops
-// ---------------------------------------------------------------------------------------
+// ---- names and memory of ops ------------------------------------------------------------------------------
 
 std::uint32_t Graph::Tables::intern(std::string_view text) {
   if (text.empty()) return 0;
@@ -44,8 +43,7 @@ void Graph::Tables::clear() {
   chunk_ = used_ = 0;
 }
 
-// ---- recording
-// -----------------------------------------------------------------------------------------------------
+// ---- recording --------------------------------------------------------------------------------------------
 
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
@@ -185,8 +183,7 @@ void Graph::clear() {
   if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
 }
 
-// ---- scopes and pauses
-// ---------------------------------------------------------------------------------------------
+// ---- scopes and pauses ------------------------------------------------------------------------------------
 
 std::uint32_t Graph::enter_scope(std::uint32_t parent, std::string_view name) {
   const std::uint32_t index = tables_->intern(name);
@@ -219,8 +216,7 @@ Pause::~Pause() {
   if (graph_) --graph_->paused_;
 }
 
-// ---- reading the record
-// --------------------------------------------------------------------------------------------
+// ---- reading the record -----------------------------------------------------------------------------------
 
 EdgeId Graph::first_edge(NodeId n) const { return {n == node_count() ? edge_count() : nodes_[n].first_edge}; }
 
@@ -268,8 +264,7 @@ void Graph::verify() const {
   }
 }
 
-// ---- vars and parameters
-// -------------------------------------------------------------------------------------------
+// ---- vars and parameters ----------------------------------------------------------------------------------
 
 const Shape& Var::shape() const {
   if (!value_.defined() && is_recorded() && graph_->contains(*this)) return graph_->type(id_).shape;

@@ -27,13 +27,28 @@ bool names(const Finding& finding, const PlantedBug& bug) {
   return finding.verdict == Verdict::disagree && finding.op == bug.op && finding.argument == bug.argument;
 }
 
-// Whether one of the op's samples gives `disagree` for the bug's op and argument.
-bool is_caught(const PlantedBug& bug, const OpInfo& healthy) {
+// What the findings that name the bug's op and argument say.
+struct Caught {
+  bool is_caught = false;
+  std::string likely;  // the first
+};
+
+void add(Caught& caught, const GradcheckReport& report, const PlantedBug& bug) {
+  for (const Finding& finding : report.findings) {
+    if (!names(finding, bug)) continue;
+    caught.is_caught = true;
+    if (caught.likely.empty()) caught.likely = finding.likely;
+  }
+}
+
+Caught catch_by_samples(const PlantedBug& bug, const OpInfo& healthy) {
   const OpInfo planted = bug.plant(healthy);
-  return std::ranges::any_of(planted.samples.list(), [&](const Sample& sample) {
-    const GradcheckReport report = check_op(planted, sample);
-    return std::ranges::any_of(report.findings, [&](const Finding& finding) { return names(finding, bug); });
-  });
+  Caught caught;
+  for (const Sample& sample : planted.samples.list()) {
+    add(caught, check_op(planted, sample), bug);
+    if (!caught.likely.empty()) break;
+  }
+  return caught;
 }
 
 std::string full_name(const PlantedBug& bug) {
@@ -96,12 +111,16 @@ void require_caught(std::string_view id) {
     INFO(full_name(bug));
     if (bug.engine) {
       const GradcheckReport report = check_engine(bug.engine);
-      CHECK(std::ranges::any_of(report.findings, [&](const Finding& f) {
-        return f.verdict == Verdict::disagree && f.check == "E1" && f.op == bug.op;
-      }));
+      const auto failure = std::ranges::find(report.findings, Verdict::disagree, &Finding::verdict);
+      REQUIRE(failure != report.findings.end());
+      CHECK(failure->check == "E1");
+      CHECK(failure->op == bug.op);
+      CHECK_THAT(failure->likely, Catch::Contains(std::string(bug.mistake)));
     } else if (const OpInfo* healthy = find_op(bug.op)) {
       REQUIRE(bug.plant);
-      CHECK(is_caught(bug, *healthy));
+      const Caught caught = catch_by_samples(bug, *healthy);
+      CHECK(caught.is_caught);
+      CHECK_THAT(caught.likely, Catch::Contains(std::string(bug.mistake)));
     } else {
       WARN("skipped, " << full_name(bug) << ": there is no op " << bug.op << " yet");
     }

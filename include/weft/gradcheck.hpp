@@ -92,7 +92,7 @@ struct Finding {
   std::string op;
   std::string argument;   // whose gradient; empty: the value
   std::string sample;     // which sample, or which node
-  double resolution = 0;  // smallest relative error that would have been noticed
+  double resolution = 0;  // (|found - expected| + K error) / scale, the largest: the error is no larger
   double scale = 0;       // of a gradient: its largest entry
 
   // Of a failure only:
@@ -165,11 +165,12 @@ std::vector<std::string> sample_names(const OpInfo& info);
 
 // A defect that the checker has to notice. The op it belongs to may not exist yet.
 struct PlantedBug {
-  std::string_view id;        // "M01"
-  std::string_view op;        // "engine" for one of an engine
-  std::string_view argument;  // whose gradient is wrong; empty: the value
-  std::string_view title;     // "stride ignored in gx"
-  std::string_view exposed;   // "stride > 1"
+  std::string_view id;            // "M01"
+  std::string_view op;            // "engine" for one of an engine
+  std::string_view argument;      // whose gradient is wrong; empty: the value
+  std::string_view title;         // "stride ignored in gx"
+  std::string_view exposed;       // "stride > 1"
+  std::string_view mistake = {};  // what a right `likely` line says: "the stride is ignored"
   // The op with the defect; for an engine, the engine. One of the two is set.
   std::function<OpInfo(const OpInfo& healthy)> plant = {};
   GradientFunction engine = {};

@@ -57,9 +57,7 @@ void widen_by_rule_rounding(const OpCase& op, Triangle& t, double detect) {
         error[n] = bound[static_cast<std::int64_t>(n)].error(unit_roundoff_f64);
       }
     }
-    const double e = error[k % columns];
-    widened.add(k, judge(t.rule[k], t.dual[k], e, t.scale[k], detect),
-                resolution(t.rule[k], t.dual[k], e, t.scale[k]));
+    widened.judge(k, t.rule[k], t.dual[k], error[k % columns], t.scale[k], detect);
   }
   t.rule_dual = widened;
 }
@@ -84,8 +82,7 @@ Comparison compare_with_difference(const OpCase& op, const Triangle& t, const st
     if (!t.difference.covered[k % columns]) continue;
     const auto& [value, error, noise, order, evaluations, one_sided] = t.difference.entries[k];
     const double scale = std::max(t.scale[k], std::isfinite(value) ? std::fabs(value) : 0);
-    comparison.add(k, judge(found[k], value, error, scale, op.options.detect_difference),
-                   resolution(found[k], value, error, scale));
+    comparison.judge(k, found[k], value, error, scale, op.options.detect_difference);
   }
   return comparison;
 }
@@ -114,12 +111,12 @@ std::vector<OracleVerdict> oracle_verdicts(const OpCase& op, const Triangle& t) 
   std::vector<OracleVerdict> verdicts;
   const bool affine = op.argument(t.operand).linear;
   if (!t.dual.empty()) {
-    verdicts.push_back({"dual", t.rule_dual.verdict, t.rule_dual.resolution,
+    verdicts.push_back({"dual", t.rule_dual.verdict, t.rule_dual.would_notice,
                         (op.inputs[t.operand].elements() + Dual::width - 1) / Dual::width});
   }
   if (t.has_difference) {
     verdicts.push_back({affine ? "difference, h = 1" : "difference", t.rule_difference.verdict,
-                        t.rule_difference.resolution, t.difference.evaluations});
+                        t.rule_difference.would_notice, t.difference.evaluations});
   }
   return verdicts;
 }

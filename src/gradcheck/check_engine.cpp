@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "gradcheck/diagnosis_checks.hpp"
 #include "gradcheck/engine_records.hpp"
 #include "gradcheck/op_case.hpp"
 
@@ -30,6 +31,7 @@ class EngineCheck {
   GradcheckReport run() {
     const auto start = std::chrono::steady_clock::now();
     for (const EngineCase& one : engine_cases(options_.seed)) check(one);
+    if (!report_) diagnose_engine(report_.findings);
     report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return std::move(report_);
   }
@@ -115,7 +117,7 @@ class EngineCheck {
     for (const std::size_t k : comparison.worst)
       finding.worst.push_back({"gx" + index_text(found.shape(), static_cast<std::int64_t>(k)), a[k], b[k]});
     finding.blame = Blame::rule;
-    finding.oracles.push_back({"dual", finding.verdict, finding.resolution, 1});
+    finding.oracles.push_back({"dual", finding.verdict, comparison.would_notice, 1});
     finding.summary = fmt::format("{} of {} entries of the gradient of {} differ from dual numbers",
                                   finding.differing, finding.compared, argument);
   }

@@ -9,6 +9,7 @@
 
 #include "gradcheck/checks.hpp"
 #include "gradcheck/diagnosis.hpp"
+#include "gradcheck/diagnosis_checks.hpp"
 #include "gradcheck/token.hpp"
 #include "weft/op.hpp"
 
@@ -33,6 +34,7 @@ class SampleCheck {
       if (run_with(seed) || sample_.pattern != Pattern::generic) break;
       report_.resampled = 1;
     }
+    settle_likely(report_.findings);
     return std::move(report_);
   }
 
@@ -126,6 +128,7 @@ class SampleCheck {
   void add_error(std::string_view check, std::size_t operand, std::string_view what, const OpCase& op) {
     Finding f = op.finding(check, operand, Verdict::disagree, fmt::format("threw '{}'", what));
     f.blame = check == "P0" ? Blame::forward : Blame::rule;
+    if (check == "P1" && operand != no_operand) f.likely = diagnose_shape(op, operand);
     report_.findings.push_back(std::move(f));
   }
 

@@ -191,7 +191,7 @@ class Probes {
                               return WrongEntry{fmt::format("<gy, J u>, probe {}", k), found[k], expected[k]};
                             });
     if (f.verdict == Verdict::agree) return f;
-    f.oracles.push_back({std::string(oracle), f.verdict, f.resolution, comparison.compared});
+    f.oracles.push_back({std::string(oracle), f.verdict, comparison.would_notice, comparison.compared});
     if (f.verdict == Verdict::disagree) {
       f.blame = Blame::rule;
       f.worst.insert(f.worst.begin(), localised(directions_[comparison.worst[0]], product));

@@ -48,19 +48,25 @@ class Properties {
   std::size_t operand(std::size_t k) const { return op_.checked[k]; }
 
   // One finding for a property of each gradient: the first position that breaks it.
-  void require(std::string_view check, std::size_t k, bool holds, std::string_view summary) {
-    Finding f =
-        op_.finding(check, operand(k), holds ? Verdict::agree : Verdict::disagree, std::string(summary));
-    if (!holds) f.blame = Blame::rule;
-    report_.findings.push_back(std::move(f));
+  void require(std::string_view check, std::size_t k, bool holds, std::string_view summary,
+               std::string_view likely) {
+    add(op_.finding(check, operand(k), holds ? Verdict::agree : Verdict::disagree, std::string(summary)),
+        Blame::rule, likely);
   }
-  void require_same(std::string_view check, std::span<const Tensor> gx, std::string_view summary) {
-    for (std::size_t k = 0; k < gx.size(); ++k) require(check, k, same_bits(gx[k], usual_[k]), summary);
+  void require_same(std::string_view check, std::span<const Tensor> gx, std::string_view summary,
+                    std::string_view likely) {
+    for (std::size_t k = 0; k < gx.size(); ++k)
+      require(check, k, same_bits(gx[k], usual_[k]), summary, likely);
   }
-  void require_value(std::string_view check, bool holds, std::string_view summary) {
-    Finding f =
-        op_.finding(check, no_operand, holds ? Verdict::agree : Verdict::disagree, std::string(summary));
-    if (!holds) f.blame = Blame::forward;
+  void require_value(std::string_view check, bool holds, std::string_view summary, std::string_view likely) {
+    add(op_.finding(check, no_operand, holds ? Verdict::agree : Verdict::disagree, std::string(summary)),
+        Blame::forward, likely);
+  }
+  void add(Finding f, Blame blame, std::string_view likely) {
+    if (f.verdict != Verdict::agree) {
+      f.blame = blame;
+      f.likely = likely;
+    }
     report_.findings.push_back(std::move(f));
   }
   // The absolute rounding error of entry n of gradient k. Of a rule that is not recorded it is not known:
@@ -83,7 +89,7 @@ class Properties {
 
   // |found - expected| within `times` the rounding error of gradient k, and `more`.
   void require_within(std::string_view check, std::size_t k, const Tensor& found, const Tensor& expected,
-                      std::string_view summary, double times = 2, double more = 0) {
+                      std::string_view summary, std::string_view likely, double times = 2, double more = 0) {
     const auto a = found.values<double>(), b = expected.values<double>();
     const double bound = times * most_rounding(k) + more;
     Comparison judged;
@@ -96,8 +102,7 @@ class Properties {
                                             index_text(found.shape(), static_cast<std::int64_t>(n)));
       return WrongEntry{where, a[n], b[n]};
     });
-    if (f.verdict != Verdict::agree) f.blame = Blame::rule;
-    report_.findings.push_back(std::move(f));
+    add(std::move(f), Blame::rule, likely);
   }
 
   // P1
@@ -107,7 +112,8 @@ class Properties {
       require("P1", k, usual_[k].shape() == x.shape() && usual_[k].dtype() == x.dtype(),
               fmt::format("the gradient is {}, its operand {}",
                           to_string(TensorType{usual_[k].shape(), usual_[k].dtype()}),
-                          to_string(TensorType{x.shape(), x.dtype()})));
+                          to_string(TensorType{x.shape(), x.dtype()})),
+              "");
     }
     std::vector<std::size_t> others;
     for (std::size_t i = 0; i < op_.inputs.size(); ++i) {
@@ -118,8 +124,9 @@ class Properties {
     const std::vector<Tensor> gx = Recorded(op_, op_.inputs, others).gradients(op_.gy);
     for (std::size_t k = 0; k < others.size(); ++k) {
       const bool is_zero = std::ranges::all_of(gx[k].values<double>(), [](double v) { return v == 0; });
-      report_.findings.push_back(op_.finding("P1", others[k], is_zero ? Verdict::agree : Verdict::disagree,
-                                             "an operand that is an index or a constant got a gradient"));
+      add(op_.finding("P1", others[k], is_zero ? Verdict::agree : Verdict::disagree,
+                      "an operand that is an index or a constant got a gradient"),
+          Blame::rule, "the rule sets a gradient for an operand that has none");
     }
   }
 
@@ -142,13 +149,22 @@ class Properties {
       }
       damaged = memory.damaged();
     }
-    bool unchanged = same_bits(op_.gy, gy) && y_is_kept;
-    for (std::size_t i = 0; i < before.size(); ++i)
-      unchanged = unchanged && same_bits(op_.inputs[i], before[i]);
-    require_value("P2", unchanged, "the rule changed an operand, the output or gy");
-    require_value("P2", damaged == 0, fmt::format("{} tensors were written outside their bounds", damaged));
-    require_value("P3", y_is_same, "the value is another one in memory that held NaN");
-    require_same("P3", poisoned, "the gradient is another one in memory that held NaN");
+    std::vector<std::string> changed;
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      if (!same_bits(op_.inputs[i], before[i])) changed.push_back(op_.operand_name(i));
+    }
+    if (!y_is_kept) changed.emplace_back("the output y");
+    if (!same_bits(op_.gy, gy)) changed.emplace_back("gy");
+    const std::string names = fmt::format("{}", fmt::join(changed, ", "));
+    require_value(
+        "P2", changed.empty(), fmt::format("the rule changed {}", names),
+        fmt::format("the rule computes in place in {}, which others hold too: it needs a tensor of its own",
+                    names));
+    require_value("P2", damaged == 0, fmt::format("{} tensors were written outside their bounds", damaged),
+                  "an index runs past the end: a loop over the extents of another tensor");
+    constexpr const char* unwritten = "part of it is read before it is written: new memory does not hold 0";
+    require_value("P3", y_is_same, "the value is another one in memory that held NaN", unwritten);
+    require_same("P3", poisoned, "the gradient is another one in memory that held NaN", unwritten);
   }
 
   // P4
@@ -158,7 +174,7 @@ class Properties {
     if (!context_.finite) return;
     for (std::size_t k = 0; k < zero.size(); ++k) {
       require("P4", k, std::ranges::all_of(zero[k].values<double>(), [](double v) { return v == 0; }),
-              "gy = 0 does not give 0");
+              "gy = 0 does not give 0", "the rule does not use gy, or adds something to it");
     }
     Random random(op_.options.seed, "linearity");
     const Tensor b = dense_like(op_.y_shape, random);
@@ -170,22 +186,30 @@ class Properties {
       Tensor expected = gb[k].clone();
       const auto to = expected.mutable_values<double>();
       for (std::size_t n = 0; n < to.size(); ++n) to[n] = 2 * usual_[k].values<double>()[n] - 3 * to[n];
-      require_within("P4", k, gmixed[k], expected, "the gradient is not linear in gy", 2 + 3 + 5);
+      require_within("P4", k, gmixed[k], expected, "the gradient is not linear in gy",
+                     "the rule decides by gy, where the operands have to decide", 2 + 3 + 5);
     }
   }
 
   // P5
   void repeatability() {
+    require_same("P5", Recorded(op_, op_.inputs).gradients(op_.gy), "two runs differ",
+                 op_.info.stochastic
+                     ? "another mask than the forward's: the rule draws one of its own"
+                     : "a race between threads, or state that the rule keeps from call to call");
     if (context_.other) {
       const Recorded between(*context_.other, context_.other->inputs);
       (void)between.gradients(context_.other->gy);
+      require_same("P5", Recorded(op_, op_.inputs).gradients(op_.gy),
+                   "a run with other attributes in between changes the gradient",
+                   "what was set up for one call serves another: its key lacks an attribute");
     }
-    require_same("P5", Recorded(op_, op_.inputs).gradients(op_.gy), "two runs differ");
     for (const int threads : {1, 2}) {
       const ForcedThreads forced(threads);
       const std::vector<Tensor> gx = Recorded(op_, op_.inputs).gradients(op_.gy);
       for (std::size_t k = 0; k < gx.size(); ++k)
-        require_within("P5", k, gx[k], usual_[k], fmt::format("{} threads give another gradient", threads));
+        require_within("P5", k, gx[k], usual_[k], fmt::format("{} threads give another gradient", threads),
+                       "a race between threads: a part of a sum is lost or counted twice");
     }
   }
 
@@ -200,7 +224,8 @@ class Properties {
     const std::vector<Var> found = gradient(loss, recorded.targets);
     for (std::size_t k = 0; k < found.size(); ++k) {
       require("P6", k, same_bits(found[k].value(), expected[k]),
-              "a gy that was broadcast from a scalar gives another gradient than a dense one");
+              "a gy that was broadcast from a scalar gives another gradient than a dense one",
+              "a gy whose elements are all equal is read as one number");
     }
     share_storage(recorded, recorded.y.value(), "y");
     for (const std::size_t i : op_.checked) {
@@ -213,7 +238,8 @@ class Properties {
     const std::vector<Tensor> expected = recorded.gradients(gy.clone()), found = recorded.gradients(gy);
     for (std::size_t k = 0; k < found.size(); ++k) {
       require("P6", k, same_bits(found[k], expected[k]),
-              fmt::format("a gy that shares storage with {} gives another gradient", with));
+              fmt::format("a gy that shares storage with {} gives another gradient", with),
+              "the rule writes into gy or into what shares its storage");
     }
   }
 
@@ -221,9 +247,14 @@ class Properties {
   void wanted_alone() {
     if (op_.checked.size() < 2) return;
     for (std::size_t k = 0; k < op_.checked.size(); ++k) {
-      const std::vector<Tensor> gx =
-          Recorded(op_, op_.inputs, std::span(&op_.checked[k], 1)).gradients(op_.gy);
-      require("P7", k, same_bits(gx[0], usual_[k]), "wanted alone, the gradient is another one");
+      constexpr const char* likely = "what the gradient needs is there only where another one is wanted too";
+      try {
+        const Recorded alone(op_, op_.inputs, std::span(&op_.checked[k], 1));
+        require("P7", k, same_bits(alone.gradients(op_.gy)[0], usual_[k]),
+                "wanted alone, the gradient is another one", likely);
+      } catch (const Error& error) {
+        require("P7", k, false, fmt::format("wanted alone, the rule threw '{}'", error.what()), likely);
+      }
     }
   }
 
@@ -231,7 +262,8 @@ class Properties {
     const Recorded recorded(op_, op_.inputs);
     const std::vector<Var> gx = gradient(recorded.y, recorded.targets, {.record = true, .gy = Var(op_.gy)});
     for (std::size_t k = 0; k < gx.size(); ++k)
-      require_within("P7", k, usual_[k], gx[k].value(), "unrecorded, the gradient is another one");
+      require_within("P7", k, usual_[k], gx[k].value(), "unrecorded, the gradient is another one",
+                     "the unrecorded (fused) path computes another gradient than the recorded one");
   }
 
   // P8
@@ -253,7 +285,8 @@ class Properties {
         2 * static_cast<double>(gx.extent(axis)) * most_rounding(0) + op_.options.detect_exact * largest(gx);
     const auto is_zero = [&](double sum) { return std::fabs(sum) <= most; };
     require("P8", 0, std::ranges::all_of(sums.values<double>(), is_zero),
-            fmt::format("the gradient does not sum to 0 along axis {}", axis));
+            fmt::format("the gradient does not sum to 0 along axis {}", axis),
+            "the term that couples the elements along the axis is missing or of another axis");
   }
 
   void sum_is_kept() {
@@ -268,7 +301,8 @@ class Properties {
     }
     const double most = (2 * elements * unit_roundoff_f64 + op_.options.detect_exact) * size;
     require("P8", 0, std::fabs(found - expected) <= most,
-            fmt::format("the gradients sum to {}, gy to {}", found, expected));
+            fmt::format("the gradients sum to {}, gy to {}", found, expected),
+            "an element of gy is lost or counted twice");
   }
 
   static Tensor rotated(const Tensor& x) {  // by one along the first axis
@@ -288,7 +322,8 @@ class Properties {
     const std::vector<Tensor> gx = Recorded(op_, inputs).gradients(rotated(op_.gy));
     for (std::size_t k = 0; k < gx.size(); ++k) {
       require_within("P8", k, gx[k], operand(k) == 0 ? rotated(usual_[k]) : usual_[k],
-                     "images in another order give another gradient", 2,
+                     "images in another order give another gradient",
+                     "the images of a batch are not treated alike: an index along n is missing", 2,
                      op_.options.detect_exact * largest(usual_[k]));
     }
   }

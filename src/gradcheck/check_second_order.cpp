@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "gradcheck/checks.hpp"
 #include "gradcheck/jacobians.hpp"
 #include "gradcheck/reference_replay.hpp"
 #include "weft/gradient.hpp"
+#include "weft/op.hpp"
 
 namespace weft {
 
@@ -71,6 +73,9 @@ class SecondOrder {
     }
     const Var gy = g.input(op_.gy, "gy"), y = op_.info.call(x, op_.attributes);
     const std::vector<Var> firsts = gradient(y, targets, {.record = true, .gy = gy});
+    for (NodeId n = y.id() + 1; n < g.node_count(); ++n) {
+      if (g.op(n) && g.op(n)->info().name != op_.info.name) called_.insert(g.op(n)->info().name);
+    }
     targets.push_back(gy);
     Products products;
     std::vector<std::vector<double>> rounding, magnitude;
@@ -154,7 +159,8 @@ class SecondOrder {
         });
     if (f.verdict != Verdict::agree) {
       f.blame = Blame::rule;
-      f.oracles.push_back({std::string(oracle), f.verdict, f.resolution, 1});
+      f.oracles.push_back({std::string(oracle), f.verdict, comparison.would_notice, 1});
+      f.likely = likely();
     }
     report_.findings.push_back(std::move(f));
   }
@@ -246,16 +252,27 @@ class SecondOrder {
     }
     error += 64 * unit_roundoff_f64 * size;
     Comparison comparison;
-    comparison.add(0, judge(vw, wv, error, size, op_.options.detect_exact), resolution(vw, wv, error, size));
-    report_.findings.push_back(op_.finding("O4", op_.checked[0], comparison,
-                                           "the second derivative is not symmetric", [&](std::size_t) {
-                                             return WrongEntry{"v^T H w, w^T H v", vw, wv};
-                                           }));
+    comparison.judge(0, vw, wv, error, size, op_.options.detect_exact);
+    Finding f = op_.finding("O4", op_.checked[0], comparison, "the second derivative is not symmetric",
+                            [&](std::size_t) {
+                              return WrongEntry{"v^T H w, w^T H v", vw, wv};
+                            });
+    if (f.verdict != Verdict::agree) f.likely = likely();
+    report_.findings.push_back(std::move(f));
+  }
+
+  // Where the gradient itself is right: see settle_likely().
+  std::string likely() const {
+    if (called_.empty()) return "the rule treats as a constant what depends on an operand";
+    return fmt::format(
+        "the gradient is right, the gradient of it is not: the rule of one of the ops it calls ({})",
+        fmt::join(called_, ", "));
   }
 
   const OpCase& op_;
   GradcheckReport& report_;
-  std::vector<Tensor> w_, v_;  // directions, by operand
+  std::vector<Tensor> w_, v_;          // directions, by operand
+  std::set<std::string_view> called_;  // the ops that the recorded gradient is made of
   std::vector<double> largest_gradient_;
   std::vector<std::vector<double>> rounding_;   // of H w and J w by the rule
   std::vector<std::vector<double>> magnitude_;  // the sum of the absolute terms that they are made of

@@ -118,7 +118,10 @@ class Ties {
                                     index_text(op_.inputs[i].shape(), at % columns)),
                         rule[k], nearest_[k]};
     });
-    if (f.verdict != Verdict::agree) f.blame = Blame::rule;
+    if (f.verdict != Verdict::agree) {
+      f.blame = Blame::rule;
+      f.likely = "another convention at ties and kinks than the op's: who gets the gradient there";
+    }
     report_.findings.push_back(std::move(f));
   }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "gradcheck/checks.hpp"
+#include "gradcheck/diagnosis_checks.hpp"
 #include "weft/gradient.hpp"
 #include "weft/op.hpp"
 
@@ -35,24 +36,30 @@ bool is_within(double found, const Bounded& expected, const Precision& p) {
   return found == v || std::fabs(found - v) <= bound;
 }
 
-Comparison compare_with_bounds(const Tensor& y, const Array<Bounded>& expected, const Precision& p) {
+struct ValueComparison : Comparison {
+  std::vector<std::size_t> wrong;  // all positions that differ
+};
+
+ValueComparison compare_with_bounds(const Tensor& y, const Array<Bounded>& expected, const Precision& p) {
   const Tensor found = y.to(DType::f64);
-  Comparison comparison;
+  ValueComparison comparison;
   for (std::int64_t i = 0; i < expected.elements(); ++i) {
     const auto k = static_cast<std::size_t>(i);
     const bool agrees = is_within(found.values<double>()[k], expected[i], p);
+    if (!agrees) comparison.wrong.push_back(k);
     const double size = std::fabs(expected[i].value());
-    const double used = bound_of(expected[i], p) / (size > 0 ? size : 1);
+    const double bound = bound_of(expected[i], p) / (size > 0 ? size : 1);
+    if (std::isfinite(bound)) comparison.would_notice = std::max(comparison.would_notice, bound);
     comparison.add(k, agrees ? Verdict::agree : Verdict::disagree,
-                   agrees                ? 0
-                   : std::isfinite(used) ? used
-                                         : 1);
+                   agrees                 ? 0
+                   : std::isfinite(bound) ? bound
+                                          : 1);
   }
   return comparison;
 }
 
 Finding value_finding(const OpCase& op, std::string_view check, const Tensor& y, const Precision& p) {
-  const Comparison comparison = compare_with_bounds(y, op.bounds, p);
+  const ValueComparison comparison = compare_with_bounds(y, op.bounds, p);
   const Tensor found = y.to(DType::f64);
   Finding f = op.finding(
       check, no_operand, comparison,
@@ -63,7 +70,9 @@ Finding value_finding(const OpCase& op, std::string_view check, const Tensor& y,
       });
   if (f.verdict != Verdict::agree) {
     f.blame = Blame::unclear;
-    f.oracles.push_back({"reference", f.verdict, f.resolution, 1});
+    f.likely = p.dtype == DType::f64 ? diagnose_value(op, y, comparison.wrong)
+                                     : diagnose_f32_kernel(op, comparison.wrong);
+    f.oracles.push_back({"reference", f.verdict, comparison.would_notice, 1});
   }
   return f;
 }
@@ -73,9 +82,12 @@ Finding value_finding(const OpCase& op, std::string_view check, const Tensor& y,
 void check_value(const OpCase& op, GradcheckReport& report) {
   const Tensor y = op.forward(op.inputs);
   if (y.shape() != op.bounds.shape()) {
-    report.findings.push_back(op.finding(
+    Finding f = op.finding(
         "P0", no_operand, Verdict::disagree,
-        fmt::format("y has shape {}, the reference {}", to_string(y.shape()), to_string(op.bounds.shape()))));
+        fmt::format("y has shape {}, the reference {}", to_string(y.shape()), to_string(op.bounds.shape())));
+    f.blame = Blame::unclear;
+    f.likely = diagnose_value(op, y, {});
+    report.findings.push_back(std::move(f));
     return;
   }
   report.findings.push_back(value_finding(op, "P0", y, f64));
@@ -101,6 +113,9 @@ void check_throws(const OpCase& op, std::string_view text, GradcheckReport& repo
   Finding f = op.finding("P0", no_operand, Verdict::disagree,
                          fmt::format("needed an error that says '{}', found {}{}", text, found, graph));
   f.blame = Blame::forward;
+  f.likely = found == "nothing was thrown"
+                 ? "the op computes what it has to refuse: a check of its operands is missing"
+                 : "another check of the operands comes first, or its text is another";
   report.findings.push_back(std::move(f));
 }
 

@@ -206,6 +206,20 @@ bool is_permutation_itself(const JacobianError& e, const std::vector<int>& found
 
 }  // namespace
 
+std::string find_scalar_gy(const JacobianError& e) {
+  if (e.rows < 3) return {};
+  for (std::size_t row = 0; row < e.rows; ++row) {
+    const bool is_end = row == 0 || row + 1 == e.rows;
+    bool expected = false;
+    for (std::size_t k = row * e.columns; k < (row + 1) * e.columns; ++k) {
+      expected |= e.has_expected(k);
+      if (is_end ? e.is_wrong(k) : e.has_found(k)) return {};
+    }
+    if (!expected) return {};
+  }
+  return "a gy whose first and last element are equal is taken for one number, broadcast";
+}
+
 std::string find_ignored_gy(const JacobianError& e) {
   if (e.rows < 2) return {};
   const auto first_row = e.wrong.found.first(e.columns), others = e.wrong.found.subspan(e.columns);

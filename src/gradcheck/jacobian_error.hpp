@@ -63,6 +63,7 @@ std::string find_not_finite(const JacobianError& e);
 std::string find_zero(const JacobianError& e);
 std::string find_single_precision(const JacobianError& e);     // off by what f32 loses
 std::string find_factor(const JacobianError& e);               // a constant factor, named
+std::string find_scalar_gy(const JacobianError& e);            // rows of a gy with one 1 inside are 0
 std::string find_ignored_gy(const JacobianError& e);           // all rows are equal
 std::string find_exchanged_gradients(const JacobianError& e);  // it is another operand's
 std::string find_window(

@@ -102,10 +102,8 @@ template <class Found, class Expected, class Error, class Scale>
 Comparison compare(std::size_t count, double detect, Found&& found, Expected&& expected, Error&& error,
                    Scale&& scale) {
   Comparison comparison;
-  for (std::size_t k = 0; k < count; ++k) {
-    const double a = found(k), b = expected(k), e = error(k), s = scale(k);
-    comparison.add(k, judge(a, b, e, s, detect), resolution(a, b, e, s));
-  }
+  for (std::size_t k = 0; k < count; ++k)
+    comparison.judge(k, found(k), expected(k), error(k), scale(k), detect);
   return comparison;
 }
 

@@ -49,6 +49,13 @@ std::vector<double> jacobian_scales(std::span<const double> jacobian, std::size_
   return scales;
 }
 
+void Comparison::judge(std::size_t position, double found, double expected, double error, double scale,
+                       double detect) {
+  add(position, weft::judge(found, expected, error, scale, detect),
+      weft::resolution(found, expected, error, scale));
+  would_notice = std::max(would_notice, weft::resolution(0, 0, error, scale));
+}
+
 void Comparison::add(std::size_t position, Verdict found, double found_resolution) {
   if (std::isnan(found_resolution)) found_resolution = infinity;
   ++compared;

@@ -28,9 +28,13 @@ std::vector<double> jacobian_scales(std::span<const double> jacobian, std::size_
 struct Comparison {
   Verdict verdict = Verdict::agree;
   double resolution = 0;
+  double would_notice = 0;  // K error / scale, the largest: what would be noticed whatever was found
   std::int64_t differing = 0, unresolved = 0, compared = 0;
   std::vector<std::size_t> worst;  // positions, the worst first, at most 8
 
+  // Judges one position.
+  void judge(std::size_t position, double found, double expected, double error, double scale, double detect);
+  // One that was judged otherwise.
   void add(std::size_t position, Verdict verdict, double resolution);
 
  private:

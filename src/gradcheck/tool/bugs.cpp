@@ -62,7 +62,10 @@ Result try_bug(const PlantedBug& bug, std::span<const OpInfo* const> infos) {
   if (bug.engine) {
     const GradcheckReport report = check_engine(bug.engine);
     const Finding* finding = killer(report, bug);
-    return finding ? result_of(*finding, finding->sample) : Result{};
+    if (!finding) return {};
+    Result result = result_of(*finding, finding->sample);
+    result.likely = finding->likely;
+    return result;
   }
   const auto info =
       std::ranges::find_if(infos, [&](const OpInfo* candidate) { return candidate->name == bug.op; });
@@ -99,25 +102,28 @@ int bugs(const Project& project, const std::string& op) {
   }
   std::vector<Row> rows{{"bug", "op", "argument", "title", "killed by"}};
   std::array<int, 3> count{};
-  int diagnosed = 0;
+  int named = 0, named_rightly = 0;
   Progress progress(chosen.size());
   for (const PlantedBug* bug : chosen) {
     progress.next(bug->id);
     const Result result = try_bug(*bug, project.infos);
     ++count[static_cast<std::size_t>(result.fate)];
-    diagnosed += !result.likely.empty();
+    const bool is_right = !bug->mistake.empty() && result.likely.find(bug->mistake) != std::string::npos;
+    named += !result.likely.empty();
+    named_rightly += is_right;
     const std::string fate = result.fate == Fate::killed ? result.by
                              : result.fate == Fate::survived
                                  ? fmt::format("SURVIVED (exposed by {})", bug->exposed)
                                  : "waiting: there is no such op";
     rows.push_back({std::string(bug->id), std::string(bug->op), std::string(bug->argument),
                     std::string(bug->title), fate});
-    if (!result.likely.empty()) rows.push_back({"", "", "", "", "likely: " + result.likely});
+    if (!result.likely.empty())
+      rows.push_back({"", "", "", "", (is_right ? "likely: " : "likely, not rightly: ") + result.likely});
   }
   progress.clear();
   print_rows(rows);
-  fmt::print("{} killed, {} survived, {} waiting; a likely mistake was named for {}\n", count[0], count[1],
-             count[2], diagnosed);
+  fmt::print("{} killed, {} survived, {} waiting; a likely mistake was named for {}, rightly for {}\n",
+             count[0], count[1], count[2], named, named_rightly);
   return count[1] == 0 ? agree : disagree;
 }
 

@@ -232,11 +232,11 @@ TEST_CASE("streaming takes no more memory than allowed, however large the file",
   if (!has_h5py()) return;
   const TemporaryFolder folder;
   const std::string file = folder / "d.h5";
-  // 256 MB of zeros that take no place on the disk.
+  // 100 MB of zeros that take no place on the disk.
   REQUIRE(python(R"(
 f = h5py.File(path, 'w')
-f.create_dataset('x_train', (21824, 64, 64, 3), 'u1', chunks=(64, 64, 64, 3))
-f['y_train'] = np.zeros(21824, np.int64)
+f.create_dataset('x_train', (8192, 64, 64, 3), 'u1', chunks=(64, 64, 64, 3))
+f['y_train'] = np.zeros(8192, np.int64)
 )",
                  file));
   const auto resident = [] {  // bytes
@@ -252,7 +252,7 @@ f['y_train'] = np.zeros(21824, np.int64)
     rows += next->tensor("x").extent(0);
     most = std::max(most, resident() - before);
   }
-  CHECK(rows == 21824);
+  CHECK(rows == 8192);
   INFO(most << " bytes more than before");
   CHECK(most < memory + 2 * batch + (4 << 20));  // and HDF5's caches
 #endif

@@ -40,6 +40,8 @@ History train(Graph& g, const Recipe& recipe, const SignsData& data, std::uint64
                             .step = &step};
   std::optional<Checkpoints> checkpoints;
   if (resuming.every > 0 || resuming.resume) checkpoints.emplace(resuming.folder);
+  if (checkpoints && !resuming.resume && !checkpoints->files().empty())
+    throw Error(resuming.folder + " has the checkpoints of a run: --resume it, or give another --out");
   if (resuming.resume) {
     const auto file = checkpoints->resume(state);
     fmt::print("{}\n", file ? "goes on from " + *file : "there is no checkpoint in " + resuming.folder);

@@ -1,8 +1,12 @@
 // batch_norm(x, gamma, beta): every channel (the last axis) gets mean 0 and deviation 1 over all else, then
 // gamma's deviation and beta's mean.
-//   n_i     = (x_i - m) / s,  m the mean and s^2 - epsilon the biased variance of x_i's channel, of N
-//   elements y_i     = gamma n_i + beta gbeta   = sum_i gy_i ggamma  = sum_i gy_i n_i gx_i    = gamma / s
-//   (gy_i - gbeta / N - n_i ggamma / N)
+//   n_i    = (x_i - m) / s      m and s^2 - epsilon: mean and biased variance of x_i's channel, of N elements
+//   y_i    = gamma n_i + beta
+//
+//   gbeta  = sum_i gy_i
+//   ggamma = sum_i gy_i n_i
+//   gx_i   = gamma / s (gy_i - gbeta / N - n_i ggamma / N)
+//
 // Ioffe and Szegedy, Batch normalization, ICML 2015. Keeps x, gamma and the moments. The recorded gradient is
 // made of ordinary ops on x, of which m and s are functions; the other is one kernel.
 #include "kernels/batch_norm.hpp"

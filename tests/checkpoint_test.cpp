@@ -98,22 +98,68 @@ TEST_CASE("a resumed run goes on bit for bit", "[checkpoint]") {
   CHECK(std::isnan(resumed.history[0].seconds));
 }
 
-TEST_CASE("each optimiser's state comes back", "[checkpoint]") {
+TEST_CASE("each optimiser's state and options come back", "[checkpoint]") {
   const TemporaryFolder folder;
-  const Parameter w = ones("w", {2});
-  Sgd sgd({w}, {.learning_rate = 0.25, .momentum = 0.5});
+  const std::string file = folder / "c.h5";
+  const Parameter w = ones("w", {2}), other = zeros("w", {2});
+  Sgd sgd({w}, {.learning_rate = 0.25, .momentum = 0.5, .nesterov = true, .weight_decay = 0.125});
   Parameter(w).set_grad(Tensor::of<float>({2}, {1, 2}));
   sgd.step();
-  save_checkpoint({.parameters = {w}, .optimizer = &sgd}, folder / "c.h5");
-  const Parameter other = zeros("w", {2});
-  Sgd same({other}, {.learning_rate = 1, .momentum = 0.5});
-  load_checkpoint({.parameters = {other}, .optimizer = &same}, folder / "c.h5");
+  save_checkpoint({.parameters = {w}, .optimizer = &sgd}, file);
+  Sgd same({other});
+  load_checkpoint({.parameters = {other}, .optimizer = &same}, file);
   CHECK(same.learning_rate() == 0.25);
-  CHECK(is_same(same.slots()[0].momentum, Tensor::of<float>({2}, {1, 2})));
-  CHECK(is_same(other.value(), Tensor::of<float>({2}, {0.75f, 0.5f})));
-  AdamW adamw({other});
-  CHECK(error_of([&] { load_checkpoint({.parameters = {other}, .optimizer = &adamw}, folder / "c.h5"); }) ==
-        folder / "c.h5" + ": is of a run with the optimizer sgd, needed adamw");
+  CHECK(same.options().momentum == 0.5);
+  CHECK(same.options().nesterov);
+  CHECK(same.options().weight_decay == 0.125);
+  CHECK(is_same(same.slots()[0].momentum, sgd.slots()[0].momentum));
+  CHECK(is_same(other.value(), w.value()));
+
+  AdamW adamw({w}, {.learning_rate = 0.5, .beta1 = 0.25, .beta2 = 0.75, .epsilon = 1e-3, .weight_decay = 2});
+  const auto load_as = [&](auto& optimizer) {
+    return error_of([&] { load_checkpoint({.parameters = {other}, .optimizer = &optimizer}, file); });
+  };
+  CHECK(load_as(adamw) == file + ": is of a run with the optimizer sgd, needed adamw");
+  save_checkpoint({.parameters = {w}, .optimizer = &adamw}, file);
+  AdamW fresh({other});
+  CHECK(load_as(fresh) == "nothing was thrown");
+  CHECK(fresh.learning_rate() == 0.5);
+  CHECK(fresh.options().beta1 == 0.25);
+  CHECK(fresh.options().beta2 == 0.75);
+  CHECK(fresh.options().epsilon == 1e-3);
+  CHECK(fresh.options().weight_decay == 2);
+  CHECK_FALSE(fresh.slots()[0].m.defined());  // it had not taken a step
+  save_checkpoint({.parameters = {w}}, file);
+  CHECK(load_as(fresh) == file + ": is of a run without optimizer, needed adamw");
+}
+
+TEST_CASE("each schedule comes back, and options that none can have do not", "[checkpoint]") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "c.h5";
+  for (Schedule saved :
+       {Schedule(ConstantSchedule{0.5}), Schedule(StepSchedule{0.5, 0.25, 7}),
+        Schedule(ExponentialSchedule{0.5, 0.75}), Schedule(CosineSchedule{0.5, 9, 2, 0.1})}) {
+    Schedule loaded = ConstantSchedule{3};
+    save_checkpoint({.schedule = &saved}, file);
+    load_checkpoint({.schedule = &loaded}, file);
+    CHECK(loaded.index() == saved.index());
+    for (const std::int64_t step : {0, 1, 7, 8, 100})
+      CHECK(learning_rate(loaded, step) == learning_rate(saved, step));
+  }
+  const Tensor bad = Tensor::scalar(1.5, DType::f64);
+  Hdf5Writer writer(file);
+  writer.set_attribute("", "kind", std::string("weft checkpoint"));
+  writer.make_group("optimizer");
+  writer.set_attribute("optimizer", "kind", std::string("sgd"));
+  for (const char* name : {"learning_rate", "momentum", "weight_decay"})
+    writer.set_attribute("optimizer", name, bad);
+  writer.set_attribute("optimizer", "nesterov", Tensor::of<bool>({}, {false}));
+  writer.commit();
+  Sgd sgd({}, {.learning_rate = 0.5});
+  CHECK_THAT(
+      error_of([&] { load_checkpoint({.optimizer = &sgd}, file); }),
+      Contains("'optimizer' has options out of range: sgd: momentum is 1.5, needed a number in [0, 1)"));
+  CHECK(sgd.learning_rate() == 0.5);
 }
 
 TEST_CASE("a checkpoint of something else changes nothing", "[checkpoint]") {
@@ -197,7 +243,11 @@ TEST_CASE("the last checkpoints are kept, and the newest whole one is resumed", 
   CHECK(resumed.step == 10);
   REQUIRE(skipped.size() == 1);
   CHECK_THAT(skipped[0], Contains(kept[1] + ": is an HDF5 file, but damaged"));
-  write_text(kept[0], "");
+  resumed.train(2);  // goes on in front of the damaged one: nothing that is whole is lost
+  checkpoints.save(resumed.state);
+  CHECK(checkpoints.files() == Names{folder / "run/checkpoint-00000012.h5", kept[1]});
+  CHECK(checkpoints.resume(resumed.state) == folder / "run/checkpoint-00000012.h5");
+  write_text(folder / "run/checkpoint-00000012.h5", "");
   CHECK_THROWS_AS(checkpoints.resume(resumed.state), FileError);
   CHECK_THROWS_WITH(Checkpoints(folder / "run", {.keep = 0}), "checkpoints: keep is 0, needed at least 1");
 }
@@ -261,7 +311,8 @@ assert w.attrs['crc32'] == zlib.crc32(w[()].tobytes())
 assert f['optimizer/head/w/m'].shape == (3, 2) and f['optimizer/head/w/v'].attrs['steps'] == 2
 assert f.attrs['kind'] == 'weft checkpoint' and f.attrs['epoch'] == 1 and f.attrs['step'] == 2
 assert f['schedule'].attrs['kind'] == 'cosine' and f['schedule'].attrs['warm_up'] == 5
-assert f.attrs['optimizer'] == 'adam' and len(f.attrs['graph_signature']) == 16
+assert f['optimizer'].attrs['kind'] == 'adam' and f['optimizer'].attrs['beta2'] == 0.999
+assert len(f.attrs['graph_signature']) == 32 and f.attrs['weft_version']
 )",
                folder / "c.h5"));
   if (std::system("h5dump --version > /dev/null 2>&1") != 0) {

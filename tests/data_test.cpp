@@ -6,6 +6,8 @@
 #include <numbers>
 #include <weft/data.hpp>
 
+#include "kernels/parallel.hpp"
+
 using namespace weft;
 
 namespace {
@@ -159,6 +161,71 @@ TEST_CASE("each image of a batch is changed by its own numbers, whatever the bat
   CHECK(same_values(take_rows(batch, Rows{0}), alone));
   for (std::int64_t i = 1; i < 65; ++i) CHECK_FALSE(same_values(take_rows(batch, Rows{i}), alone));
   CHECK_FALSE(same_values(augment(one, options, second), alone));
+}
+
+TEST_CASE("any number of threads gives the same augmented images", "[data]") {
+  const Tensor x = Random(2).uniform({37, 9, 7, 3}, 0, 1);
+  const AugmentOptions options{.shift = 0.1,
+                               .rotation = 15,
+                               .scale = 0.1,
+                               .brightness = 0.1,
+                               .contrast = 0.1,
+                               .flip = true,
+                               .cut_out = 0.3};
+  std::vector<Tensor> results;
+  for (const int threads : {1, 2, 3, 8}) {
+    const ForcedThreads forced(threads);
+    Random random(19);
+    results.push_back(augment(x, options, random));
+  }
+  for (const Tensor& result : results)
+    CHECK(std::ranges::equal(result.values<float>(), results[0].values<float>()));
+}
+
+TEST_CASE("a flip exchanges left and right in about half of the images", "[data]") {
+  Tensor x({200, 2, 3, 2}, DType::f64);
+  const std::vector<double> row{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  const std::vector<double> mirrored{5, 6, 3, 4, 1, 2, 11, 12, 9, 10, 7, 8};
+  for (std::size_t i = 0; i < x.mutable_values<double>().size(); ++i)
+    x.mutable_values<double>()[i] = row[i % 12];
+  Random random(1);
+  const Tensor y = augment(x, {.flip = true}, random);
+  int flipped = 0;
+  for (std::size_t n = 0; n < 200; ++n) {
+    const auto image = y.values<double>().subspan(12 * n, 12);
+    const bool is_mirrored = std::ranges::equal(image, mirrored);
+    CHECK((is_mirrored || std::ranges::equal(image, row)));
+    flipped += is_mirrored;
+  }
+  CHECK(flipped > 70);  // 100 expected, deviation 7
+  CHECK(flipped < 130);
+}
+
+TEST_CASE("cut-out leaves a square of zeros about any pixel, cut off at the border", "[data]") {
+  Random random(1);
+  const Tensor y = augment(Tensor::full({300, 10, 20, 2}, 1), {.cut_out = 0.4}, random);  // 4 x 8 pixels
+  std::int64_t whole = 0;
+  for (std::int64_t n = 0; n < 300; ++n) {
+    std::int64_t zeros = 0, top = 10, left = 20, bottom = -1, right = -1;
+    for (std::int64_t i = 0; i < 10; ++i) {
+      for (std::int64_t j = 0; j < 20; ++j) {
+        REQUIRE(y.at({n, i, j, 0}) == y.at({n, i, j, 1}));
+        if (y.at({n, i, j, 0}) != 0) continue;
+        ++zeros;
+        top = std::min(top, i);
+        left = std::min(left, j);
+        bottom = std::max(bottom, i);
+        right = std::max(right, j);
+      }
+    }
+    const std::int64_t h = bottom - top + 1, w = right - left + 1;
+    CHECK(zeros == h * w);
+    CHECK((h == 4 || (h >= 2 && h < 4 && (top == 0 || bottom == 9))));
+    CHECK((w == 8 || (w >= 4 && w < 8 && (left == 0 || right == 19))));
+    whole += h == 4 && w == 8;
+  }
+  CHECK(whole > 80);  // 7 x 13 of 10 x 20 centres: 136
+  CHECK(whole < 200);
 }
 
 TEST_CASE("augment takes images of f32 and f64, also empty ones, and refuses others", "[data]") {

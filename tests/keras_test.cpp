@@ -120,6 +120,10 @@ TEST_CASE("what weft has not is named", "[keras]") {
         file + ": layer 'f' (Flatten) has data_format = \"channels_first\", needed \"channels_last\"");
   CHECK(error(input + R"({"class_name":"Dense","config":{"name":"d","units":99999}})") ==
         file + ": layer 'd' (Dense) needs weights of shape [4, 99999], the file has none as large");
+  CHECK(error(input + R"({"class_name":"BatchNormalization","config":{"name":"n","momentum":1}})") ==
+        file +
+            ": layer 'n' (BatchNormalization) cannot be made: batch norm layer n: momentum is 1, "
+            "needed a number in [0, 1)");
   CHECK(error(input + R"({"class_name":"Dense","config":{"name":"e","units":2}})") ==
         file + ": has no weight 'kernel' of a layer 'e' for the parameter e/w");
   CHECK(error(input + R"({"class_name":"Dense","config":{"name":"d","units":1,"use_bias":false}})") ==

@@ -152,6 +152,11 @@ TEST_CASE("options out of range and two parameters of one name are errors", "[op
   CHECK_THROWS_WITH(Sgd({w}, {.momentum = 1}), "sgd: momentum is 1, needed a number in [0, 1)");
   CHECK_THROWS_WITH(Sgd({w}, {.nesterov = true}), "sgd: momentum is 0, needed more than 0 for nesterov");
   CHECK_THROWS_WITH(Adam({w}, {.beta2 = -0.5}), "adam: beta2 is -0.5, needed a number in [0, 1)");
+  Sgd sgd({w}, {.learning_rate = 0.5});
+  CHECK_THROWS_AS(sgd.set_options({.learning_rate = 0.25, .momentum = 2}), Error);
+  CHECK(sgd.options().learning_rate == 0.5);
+  sgd.set_options({.learning_rate = 0.25, .momentum = 0.5});
+  CHECK(sgd.options().momentum == 0.5);
   CHECK_THROWS_WITH(Adam({w}).set_learning_rate(-1),
                     "adam: learning_rate is -1, needed a number that is not negative");
 }

@@ -270,16 +270,3 @@ TEST_CASE("the death of the reader helper, and its slowness, are file errors", "
              Contains("is no HDF5, safetensors or npz file"));
   CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);  // no helper is left, running or dead
 }
-
-TEST_CASE("weft-inspect says what is in a file", "[tensor_file]") {
-  const TemporaryFolder folder;
-  const std::string file = folder / "t.h5", out = folder / "out";
-  write_tensors(file, {{"net/w", Tensor::of<float>({4}, {1, 2, NAN, INFINITY})}, {"n", Tensor::scalar(3)}});
-  const auto run = [&] { return std::system((WEFT_INSPECT " " + file + " > " + out + " 2>&1").c_str()); };
-  CHECK(run() == 0);
-  CHECK_THAT(text_of(out), Contains(file + ": HDF5\n") && Contains("net/w  f32[4]  contiguous\n") &&
-                               Contains("1 .. 2, mean 1.5, deviation 0.5, 1 NaN, 1 infinite"));
-  write_text(file, "nothing");
-  CHECK(run() != 0);
-  CHECK(text_of(out) == "weft-inspect: " + file + ": is no HDF5, safetensors or npz file\n");
-}

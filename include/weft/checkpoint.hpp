@@ -1,10 +1,12 @@
 // Checkpoints: all that a training run needs to go on, in an HDF5 file with plain names:
 //   parameters/conv1/w       values, each with its CRC-32 as the attribute "crc32"
-//   optimizer/conv1/w/m      what the optimiser keeps: "momentum", or "m" and "v" with the attribute "steps"
+//   optimizer                attributes: kind and options of the optimiser
+//   optimizer/conv1/w/m      what it keeps: "momentum", or "m" and "v" with the attribute "steps"
+//   schedule                 attributes: kind and numbers of the schedule
 //   random/augmentation      state of a random stream: seed, stream, position
 //   history                  f64 [epochs, 6]: epoch, loss, train and test accuracy, learning rate, seconds
-//   /                        attributes: kind, weft_version, epoch, step, learning_rate, schedule,
-//                            graph_signature, graph_random_streams
+//   /                        attributes: kind, weft_version, epoch, step, graph_signature, graph_seed,
+//                            graph_random_streams
 // A run that is resumed goes on bit for bit as if it had never stopped, for the same number of threads.
 #pragma once
 
@@ -25,8 +27,8 @@ namespace weft {
 
 // What is saved, and what is set by resuming. Whatever is not given is left out.
 struct TrainingState {
-  std::vector<Parameter> parameters;
-  std::variant<std::monostate, Sgd*, Adam*, AdamW*> optimizer = {};  // of these parameters, with its rate
+  std::vector<Parameter> parameters = {};
+  std::variant<std::monostate, Sgd*, Adam*, AdamW*> optimizer = {};  // of these parameters
   Schedule* schedule = nullptr;
   Graph* graph = nullptr;  // its random streams, and the signature of what it has recorded
   std::vector<std::pair<std::string, Random*>> random = {};
@@ -35,7 +37,7 @@ struct TrainingState {
   std::int64_t* step = nullptr;
 };
 
-// 16 hexadecimal digits of what a graph computes: ops with their attributes, edges, parameters with names and
+// 32 hexadecimal digits of what a graph computes: ops with their attributes, edges, parameters with names and
 // types; not the values, the number of rows, the random state. Empty where nothing is recorded.
 std::string graph_signature(const Graph& graph);
 
@@ -51,14 +53,14 @@ struct CheckpointOptions {
   int keep = 3;  // this many, the newest, at least 1
 };
 
-// The checkpoints of a run, checkpoint-00001234.h5 in a folder of theirs; the number is that of the step.
+// The checkpoints of a run, checkpoint-00001234.h5 in a folder of its own; the number is that of the step.
 class Checkpoints {
  public:
   // Makes the folder where it is missing. Throws FileError where it cannot be written into.
   explicit Checkpoints(std::string folder, const CheckpointOptions& options = {});
 
-  // Writes the checkpoint of step *state.step, then removes the oldest beyond `keep`, and what processes that
-  // died left behind.
+  // Writes the checkpoint of step *state.step, then removes those of the earliest other steps beyond `keep`,
+  // and what processes that died left behind.
   void save(const TrainingState& state) const;
   // Loads the newest that is whole; its path, or nothing where there is none. Where the newest is damaged,
   // `skipped` (if given) is told why, and the one before is tried; throws the last FileError where all fail.

@@ -11,7 +11,8 @@
 namespace weft {
 
 // ---- optimisers -------------------------------------------------------------------------------------------
-// Constructors throw Error for options out of range and for two parameters of one name.
+// Constructors throw Error for options out of range and for two parameters of one name; set_options and
+// set_learning_rate for what is out of range, and nothing is changed then.
 
 struct SgdOptions {
   double learning_rate = 0.01;
@@ -31,6 +32,8 @@ class Sgd {
   explicit Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options = {});
   void step();
   void zero_grad();
+  const SgdOptions& options() const { return options_; }
+  void set_options(const SgdOptions& options);
   double learning_rate() const { return options_.learning_rate; }
   void set_learning_rate(double rate);
   std::vector<SgdSlot>& slots() { return slots_; }  // the state, to be saved and restored
@@ -66,6 +69,8 @@ class BasicAdam {
                      const BasicAdamOptions<decoupled>& options = {});
   void step();
   void zero_grad();
+  const BasicAdamOptions<decoupled>& options() const { return options_; }
+  void set_options(const BasicAdamOptions<decoupled>& options);
   double learning_rate() const { return options_.learning_rate; }
   void set_learning_rate(double rate);
   std::vector<AdamSlot>& slots() { return slots_; }  // the state, to be saved and restored
@@ -80,6 +85,23 @@ using Adam = BasicAdam<false>;
 using AdamW = BasicAdam<true>;
 extern template class BasicAdam<false>;
 extern template class BasicAdam<true>;
+
+// Options by name, for what saves and restores them.
+template <class V>
+void fields(V& visit, SgdOptions& o) {
+  visit("learning_rate", o.learning_rate);
+  visit("momentum", o.momentum);
+  visit("nesterov", o.nesterov);
+  visit("weight_decay", o.weight_decay);
+}
+template <class V, bool decoupled>
+void fields(V& visit, BasicAdamOptions<decoupled>& o) {
+  visit("learning_rate", o.learning_rate);
+  visit("beta1", o.beta1);
+  visit("beta2", o.beta2);
+  visit("epsilon", o.epsilon);
+  visit("weight_decay", o.weight_decay);
+}
 
 // ---- learning rates ---------------------------------------------------------------------------------------
 // Each is called with a step that counts from 0: sgd.set_learning_rate(schedule(step)).

@@ -25,8 +25,11 @@ struct ReadOptions {
   // The file is read by a helper process (weft-reader), whose memory and time are limited and whose death is
   // a FileError: libhdf5 1.10 can crash on damaged files. For files from strangers.
   bool isolated = false;
-  double seconds = 60;         // isolated: that one answer may take
-  std::int64_t max_bytes = 0;  // of one tensor; 0: the machine's memory
+  double seconds = 60;  // isolated: that one answer may take
+  // Of one tensor; 0: the machine's memory. Beside a tensor, reading a safetensors or npz file takes its
+  // bytes as they are in the file, at most 40 bytes for each of the file's, and 1 MB; what libhdf5 takes is
+  // limited in isolation only.
+  std::int64_t max_bytes = 0;
 };
 
 // Something in a file. Names are paths without a leading '/': "conv1/w".

@@ -34,7 +34,6 @@ namespace {
 
 constexpr std::int64_t block_bytes = 1 << 20;  // read at once, about
 constexpr std::int64_t least_blocks = 8;       // of a window, where chunks allow
-constexpr double pool_share = 0.8;             // of memory: the tensor pool rounds up by at most a quarter
 
 using Rows = std::vector<std::int64_t>;
 
@@ -105,21 +104,21 @@ BatchStream::State::State(DataSet d, const StreamOptions& o)
     throw Error(fmt::format("batches of {} rows, {} bytes of memory: needed 1 of each at least",
                             options.batch_size, options.memory));
   }
-  const std::int64_t half = static_cast<std::int64_t>(static_cast<double>(options.memory) * pool_share) / 2;
+  // Two windows, and the block that is being read.
+  const std::int64_t budget = options.memory / 5 * 4;  // the tensor pool rounds up by at most a quarter
   const std::int64_t wanted =
-      std::max<std::int64_t>(1, std::min(block_bytes, half / least_blocks) / source.row_bytes);
+      std::max<std::int64_t>(1, std::min(block_bytes, budget / (2 * least_blocks + 1)) / source.row_bytes);
   const std::int64_t chunk = std::max<std::int64_t>(source.chunk_rows, 1);
   block_rows = std::max<std::int64_t>(1, wanted / chunk) * chunk;
   block_rows = std::max<std::int64_t>(1, std::min(block_rows, source.rows));
-  if (block_rows * source.row_bytes > half && !source.in_memory()) {
+  const std::int64_t bytes = block_rows * source.row_bytes;
+  if (3 * bytes > budget && !source.in_memory()) {
     throw Error(fmt::format(
-        "{}: {} rows of {} bytes are stored together, so that streaming needs {} bytes of "
-        "memory, and {} are allowed",
-        source.file->path(), block_rows, source.row_bytes,
-        static_cast<std::int64_t>(2 / pool_share * static_cast<double>(block_rows * source.row_bytes)) + 1,
-        options.memory));
+        "{}: {} rows of {} bytes are stored together, so that streaming needs {} bytes of memory, and {} are "
+        "allowed",
+        source.file->path(), block_rows, source.row_bytes, (3 * bytes + 3) / 4 * 5, options.memory));
   }
-  blocks_per_window = std::max<std::int64_t>(1, half / (block_rows * source.row_bytes));
+  blocks_per_window = std::max<std::int64_t>(1, (budget / bytes - 1) / 2);
   const std::int64_t blocks = (source.rows + block_rows - 1) / block_rows;
   for (std::int64_t block = 0; block <= blocks; ++block) {
     const std::int64_t begin = std::min(block * block_rows, source.rows);

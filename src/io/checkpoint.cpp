@@ -15,25 +15,13 @@ namespace weft {
 namespace {
 
 constexpr std::array<std::string_view, 4> schedule_names{"constant", "step", "exponential", "cosine"};
-constexpr std::array<std::string_view, 4> optimizer_names{"none", "sgd", "adam", "adamw"};
+constexpr std::array<std::string_view, 4> optimizer_names{"", "sgd", "adam", "adamw"};
 constexpr std::int64_t history_columns = 6;
 
 Tensor integer(std::int64_t value) { return Tensor::of<std::int64_t>({}, {value}); }
-Tensor real(double value) { return Tensor::scalar(value, DType::f64); }
 
 std::string slot_path(const Parameter& parameter, std::string_view what) {
   return fmt::format("optimizer/{}/{}", parameter.name(), what);
-}
-
-double rate_of(const TrainingState& state) {
-  return std::visit(
-      [](auto optimizer) {
-        if constexpr (std::is_same_v<decltype(optimizer), std::monostate>)
-          return 0.0;
-        else
-          return optimizer->learning_rate();
-      },
-      state.optimizer);
 }
 
 // ---- writing ----------------------------------------------------------------------------------------------
@@ -50,19 +38,35 @@ void write_slot(Hdf5Writer& writer, const AdamSlot& slot) {
                {.checksum = true, .attributes = {{"steps", integer(slot.steps)}}});
 }
 
-void write_schedule(Hdf5Writer& writer, const Schedule& schedule) {
-  writer.make_group("schedule");
-  writer.set_attribute("schedule", "kind", std::string(schedule_names[schedule.index()]));
+FileAttribute attribute_of(double value) { return Tensor::scalar(value, DType::f64); }
+FileAttribute attribute_of(bool value) { return Tensor::of<bool>({}, {value}); }
+FileAttribute attribute_of(std::int64_t value) { return integer(value); }
+
+// A group with a kind and what fields() lists of `of`, as attributes.
+template <class T>
+void write_fields(Hdf5Writer& writer, const std::string& group, std::string_view kind, T of) {
+  writer.make_group(group);
+  writer.set_attribute(group, "kind", std::string(kind));
+  const auto write = [&](const char* name, auto value) {
+    writer.set_attribute(group, name, attribute_of(value));
+  };
+  fields(write, of);
+}
+
+void write_optimizer(Hdf5Writer& writer, const TrainingState& state) {
   std::visit(
-      [&](auto s) {
-        const auto write = [&]<class T>(const char* name, T value) {
-          writer.set_attribute("schedule", name,
-                               std::is_same_v<T, double> ? real(static_cast<double>(value))
-                                                         : integer(static_cast<std::int64_t>(value)));
-        };
-        fields(write, s);
+      [&](auto optimizer) {
+        if constexpr (!std::is_same_v<decltype(optimizer), std::monostate>) {
+          write_fields(writer, "optimizer", optimizer_names[state.optimizer.index()], optimizer->options());
+          for (const auto& slot : optimizer->slots()) write_slot(writer, slot);
+        }
       },
-      schedule);
+      state.optimizer);
+}
+
+void write_schedule(Hdf5Writer& writer, const Schedule& schedule) {
+  std::visit([&](auto s) { write_fields(writer, "schedule", schedule_names[schedule.index()], s); },
+             schedule);
 }
 
 void write_history(Hdf5Writer& writer, const History& history) {
@@ -97,20 +101,7 @@ class Loader {
 
   void load(const TrainingState& state) {
     for (const Parameter& parameter : state.parameters) load(parameter);
-    const auto saved = text("", "optimizer");
-    if (state.optimizer.index() != 0 && saved != optimizer_names[state.optimizer.index()]) {
-      io::fail(path_, "",
-               fmt::format("is of a run with the optimizer {}, needed {}", saved,
-                           optimizer_names[state.optimizer.index()]));
-    }
-    std::visit(
-        [&](auto optimizer) {
-          if constexpr (!std::is_same_v<decltype(optimizer), std::monostate>) {
-            for (auto& slot : optimizer->slots()) load(slot);
-            later([optimizer, rate = real("", "learning_rate")] { optimizer->set_learning_rate(rate); });
-          }
-        },
-        state.optimizer);
+    load_optimizer(state);
     if (state.schedule) load_schedule(*state.schedule);
     if (state.graph) load_graph(*state.graph);
     for (const auto& [name, random] : state.random) load_random(name, *random);
@@ -154,9 +145,6 @@ class Loader {
   std::int64_t integer(const std::string& object, const char* name) const {
     return integer_in(attributes_, object, name);
   }
-  double real(const std::string& object, const char* name) const {
-    return number_in(attributes_, object, name, DType::f64).item();
-  }
 
   // A tensor of that type whose checksum is right.
   Tensor read(const std::string& name, const TensorType& needed) const {
@@ -198,31 +186,66 @@ class Loader {
     });
   }
 
-  template <class S>
-  S schedule_of(const FileAttributes& all) const {
-    S schedule;
-    const auto read = [&]<class T>(const char* name, T& value) {
-      if constexpr (std::is_same_v<T, double>) {
-        value = number_in(all, "schedule", name, DType::f64).item();
+  // What write_fields() wrote.
+  template <class T>
+  T fields_of(const FileAttributes& all, const std::string& group) const {
+    T result;
+    const auto read = [&]<class V>(const char* name, V& value) {
+      if constexpr (std::is_same_v<V, double>) {
+        value = number_in(all, group, name, DType::f64).item();
+      } else if constexpr (std::is_same_v<V, bool>) {
+        value = number_in(all, group, name, DType::boolean).template values<bool>()[0];
       } else {
-        value = integer_in(all, "schedule", name);
+        value = integer_in(all, group, name);
       }
     };
-    fields(read, schedule);
-    return schedule;
+    fields(read, result);
+    return result;
   }
+
+  template <class O>
+  void load_options(O& optimizer, const FileAttributes& all) {
+    using Options = std::remove_cvref_t<decltype(optimizer.options())>;
+    const auto options = fields_of<Options>(all, "optimizer");
+    try {
+      O({}, options);
+    } catch (const Error& error) {
+      io::fail(path_, "optimizer", fmt::format("has options out of range: {}", error.what()));
+    }
+    later([&optimizer, options] { optimizer.set_options(options); });
+  }
+
+  void load_optimizer(const TrainingState& state) {
+    if (state.optimizer.index() == 0) return;
+    const std::string_view needed = optimizer_names[state.optimizer.index()];
+    if (!file_.contains("optimizer"))
+      io::fail(path_, "", fmt::format("is of a run without optimizer, needed {}", needed));
+    const FileAttributes all = file_.attributes("optimizer");
+    const std::string kind = text_in(all, "optimizer", "kind");
+    if (kind != needed)
+      io::fail(path_, "", fmt::format("is of a run with the optimizer {}, needed {}", kind, needed));
+    std::visit(
+        [&](auto optimizer) {
+          if constexpr (!std::is_same_v<decltype(optimizer), std::monostate>) {
+            load_options(*optimizer, all);
+            for (auto& slot : optimizer->slots()) load(slot);
+          }
+        },
+        state.optimizer);
+  }
+
   void load_schedule(Schedule& to) {
     const FileAttributes all = file_.attributes("schedule");
     const std::string kind = text_in(all, "schedule", "kind");
     Schedule schedule;
     if (kind == schedule_names[0])
-      schedule = schedule_of<ConstantSchedule>(all);
+      schedule = fields_of<ConstantSchedule>(all, "schedule");
     else if (kind == schedule_names[1])
-      schedule = schedule_of<StepSchedule>(all);
+      schedule = fields_of<StepSchedule>(all, "schedule");
     else if (kind == schedule_names[2])
-      schedule = schedule_of<ExponentialSchedule>(all);
+      schedule = fields_of<ExponentialSchedule>(all, "schedule");
     else if (kind == schedule_names[3])
-      schedule = schedule_of<CosineSchedule>(all);
+      schedule = fields_of<CosineSchedule>(all, "schedule");
     else
       io::fail(path_, "schedule", fmt::format("is of the unknown kind '{}'", kind));
     later([&to, schedule] { to = schedule; });
@@ -279,15 +302,7 @@ void save_checkpoint(const TrainingState& state, const std::string& file) {
   writer.set_attribute("", "weft_version", std::string(WEFT_VERSION));
   for (const Parameter& parameter : state.parameters)
     writer.write("parameters/" + parameter.name(), parameter.value(), {.checksum = true});
-  writer.set_attribute("", "optimizer", std::string(optimizer_names[state.optimizer.index()]));
-  writer.set_attribute("", "learning_rate", real(rate_of(state)));
-  std::visit(
-      [&](auto optimizer) {
-        if constexpr (!std::is_same_v<decltype(optimizer), std::monostate>) {
-          for (const auto& slot : optimizer->slots()) write_slot(writer, slot);
-        }
-      },
-      state.optimizer);
+  write_optimizer(writer, state);
   if (state.schedule) write_schedule(writer, *state.schedule);
   if (state.graph) write_graph(writer, *state.graph);
   for (const auto& [name, random] : state.random) {

@@ -7,8 +7,10 @@
 #include <charconv>
 #include <filesystem>
 
+#include "core/hash128.hpp"
 #include "weft/checkpoint.hpp"
 #include "weft/op.hpp"
+#include "weft/snapshot.hpp"
 #include "weft/train.hpp"
 
 namespace weft {
@@ -60,12 +62,9 @@ std::string describe(const Graph& graph, NodeId n) {
 
 std::string graph_signature(const Graph& graph) {
   if (graph.node_count() == 0) return {};
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (NodeId n = 0; n < graph.node_count(); ++n) {
-    for (const char c : describe(graph, n) + "\n")
-      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-  }
-  return fmt::format("{:016x}", hash);
+  Hash128 hash;
+  for (NodeId n = 0; n < graph.node_count(); ++n) hash.add(std::string_view(describe(graph, n)));
+  return to_string(Signature{hash.high, hash.low});
 }
 
 Checkpoints::Checkpoints(std::string folder, const CheckpointOptions& options)
@@ -88,11 +87,13 @@ std::vector<std::string> Checkpoints::files() const {
 
 void Checkpoints::save(const TrainingState& state) const {
   if (!state.step) throw Error("checkpoints: the state has no step, by which they are named");
-  save_checkpoint(state, fs::path(folder_) / fmt::format("{}{:08}{}", prefix, *state.step, suffix));
+  const std::string made = fs::path(folder_) / fmt::format("{}{:08}{}", prefix, *state.step, suffix);
+  save_checkpoint(state, made);
   std::error_code ignored;
-  const std::vector<std::string> all = files();
-  for (std::size_t i = 0; i + static_cast<std::size_t>(options_.keep) < all.size(); ++i)
-    fs::remove(all[i], ignored);
+  std::vector<std::string> others = files();
+  std::erase(others, made);  // never removed, also where others are of later steps
+  for (std::size_t i = 0; i + static_cast<std::size_t>(options_.keep) < others.size() + 1; ++i)
+    fs::remove(others[i], ignored);
   std::vector<fs::path> left_over;
   for (const auto& entry : fs::directory_iterator(folder_, ignored)) {
     if (is_left_over(entry.path().filename().string())) left_over.push_back(entry.path());

@@ -29,13 +29,15 @@ using io::Json;
 constexpr std::int64_t least_memory = 512 << 20;  // of the helper, beside tensors
 constexpr int first_descriptor = 10;              // away from those that the helper finds its own at
 
-// WEFT_READER if it is set, else where the helper was built or installed, or beside the executable.
+// WEFT_READER if it is set, else where the helper was built or installed, beside the executable, or in the
+// folder that goes with the executable's where all of weft was moved.
 fs::path find_helper() {
   if (const char* given = std::getenv("WEFT_READER")) return given;
   std::error_code ignored;
   const fs::path executable = fs::read_symlink("/proc/self/exe", ignored);
-  for (const fs::path& place : {fs::path(WEFT_READER_BUILT), fs::path(WEFT_READER_INSTALLED),
-                                executable.parent_path() / "weft-reader"}) {
+  for (const fs::path& place :
+       {fs::path(WEFT_READER_BUILT), fs::path(WEFT_READER_INSTALLED),
+        executable.parent_path() / "weft-reader", executable.parent_path() / "../libexec/weft/weft-reader"}) {
     if (::access(place.c_str(), X_OK) == 0) return place;
   }
   return {};

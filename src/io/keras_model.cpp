@@ -90,7 +90,13 @@ class Builder {
     for (const Json& entry : layers) {
       const LayerConfig layer(file_, entry);
       if (extents_.empty()) input = extents_ = layer.input();
-      add(layer);
+      try {
+        add(layer);
+      } catch (const FileError&) {
+        throw;
+      } catch (const Error& error) {
+        layer.fail(fmt::format("cannot be made: {}", error.what()));
+      }
     }
     if (options_.logits && ends_in_softmax_) layers_.pop_back();
     return {nn::Sequential(std::move(layers_)), input, config};

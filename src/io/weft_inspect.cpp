@@ -110,21 +110,26 @@ std::string kind_of(const TensorFile& file, const std::vector<FileObject>& objec
   return text;
 }
 
-void inspect_tensor(const TensorFile& file, const FileObject& object) {
+// False where its elements cannot be read.
+bool inspect_tensor(const TensorFile& file, const FileObject& object) {
   fmt::print("  {}  {}  {}\n", printable(object.name), to_string(TensorType{object.shape, object.dtype}),
              printable(object.storage));
   try {
     fmt::print("      {}\n", measure(file, object).text());
+    return true;
   } catch (const FileError& error) {
     fmt::print("      {}\n", printable(error.what()));
+    return false;
   }
 }
 
-void inspect(const std::string& path) {
+// False where something in it cannot be read.
+bool inspect(const std::string& path) {
   const TensorFile file(path, {.isolated = true, .max_bytes = most_bytes});
   const std::vector<FileObject> objects = file.objects();
   fmt::print("{}: {}\n", path, kind_of(file, objects));
   print_attributes(file.attributes(), "  ");
+  bool is_whole = true;
   for (const FileObject& object : objects) {
     const std::string shown = printable(object.name);
     switch (object.kind) {
@@ -138,34 +143,45 @@ void inspect(const std::string& path) {
         fmt::print("  {}  {}\n", shown, printable(object.storage));
         continue;
       case FileObject::Kind::tensor:
-        inspect_tensor(file, object);
+        is_whole = inspect_tensor(file, object) && is_whole;
     }
     print_attributes(file.attributes(object.name), "      ");
   }
+  return is_whole;
 }
+
+constexpr const char* help = R"(weft-inspect FILE...: what is in HDF5, safetensors and npz files.
+
+Prints which kind of file it is (data sets, a checkpoint of weft's, a Keras model or its weights), its groups,
+strings, links and attributes, and of each tensor shape, dtype, storage, range, mean, deviation, and how many
+elements are NaN and infinite. Files are read in a helper process: a damaged one harms nobody.
+
+Exit status: 0; 1 where a file, or something in it, cannot be read; 2 where it is called wrongly.
+)";
 
 }  // namespace
 
 }  // namespace weft
 
 int main(int argc, char** argv) {
-  if (argc < 2 || std::string_view(argv[1]).starts_with("-")) {
-    fmt::print(
-        argc < 2 ? stderr : stdout,
-        "weft-inspect FILE...: what is in HDF5, safetensors and npz files: kind, attributes, and of each\n"
-        "tensor shape, dtype, storage, range, mean, deviation, and the number of NaN and infinite "
-        "elements.\n");
-    return argc < 2 ? 2 : 0;
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "--help" || first == "-h") {
+    fmt::print("{}", weft::help);
+    return 0;
   }
-  int failures = 0;
+  if (first.empty() || first.starts_with('-')) {
+    fmt::print(stderr, "weft-inspect: {}\n{}", first.empty() ? "needs a file" : "unknown option", weft::help);
+    return 2;
+  }
+  bool is_whole = true;
   for (int i = 1; i < argc; ++i) {
     try {
-      weft::inspect(argv[i]);
+      is_whole = weft::inspect(argv[i]) && is_whole;
     } catch (const std::exception& error) {
       std::fflush(stdout);
-      fmt::print(stderr, "weft-inspect: {}\n", error.what());
-      ++failures;
+      fmt::print(stderr, "weft-inspect: {}\n", weft::printable(error.what()));
+      is_whole = false;
     }
   }
-  return failures > 0 ? 1 : 0;
+  return is_whole ? 0 : 1;
 }

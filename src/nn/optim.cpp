@@ -145,12 +145,17 @@ void adam_step(AdamSlot& slot, const BasicAdamOptions<decoupled>& o) {
 // ---- SGD --------------------------------------------------------------------------------------------------
 
 Sgd::Sgd(const std::vector<Parameter>& parameters, const SgdOptions& options)
-    : options_(options), slots_(slots_of<SgdSlot>("sgd", parameters)) {
+    : slots_(slots_of<SgdSlot>("sgd", parameters)) {
+  set_options(options);
+}
+
+void Sgd::set_options(const SgdOptions& options) {
   require_not_negative("sgd", "learning_rate", options.learning_rate);
   require_not_negative("sgd", "weight_decay", options.weight_decay);
   require_fraction("sgd", "momentum", options.momentum);
   require(!options.nesterov || options.momentum > 0, "sgd", "momentum", options.momentum,
           "more than 0 for nesterov");
+  options_ = options;
 }
 
 void Sgd::step() {
@@ -180,13 +185,19 @@ constexpr std::string_view adam_name = decoupled ? "adamw" : "adam";
 template <bool decoupled>
 BasicAdam<decoupled>::BasicAdam(const std::vector<Parameter>& parameters,
                                 const BasicAdamOptions<decoupled>& options)
-    : options_(options), slots_(slots_of<AdamSlot>(adam_name<decoupled>, parameters)) {
+    : slots_(slots_of<AdamSlot>(adam_name<decoupled>, parameters)) {
+  set_options(options);
+}
+
+template <bool decoupled>
+void BasicAdam<decoupled>::set_options(const BasicAdamOptions<decoupled>& options) {
   constexpr std::string_view who = adam_name<decoupled>;
   require_not_negative(who, "learning_rate", options.learning_rate);
   require_not_negative(who, "epsilon", options.epsilon);
   require_not_negative(who, "weight_decay", options.weight_decay);
   require_fraction(who, "beta1", options.beta1);
   require_fraction(who, "beta2", options.beta2);
+  options_ = options;
 }
 
 template <bool decoupled>

@@ -1,7 +1,9 @@
-// fuzz_TARGET SECONDS [SEED]: changes the target's seeds at random for so long. The input that is being tried
-// is in the file last_input_of_TARGET, for the case that it ends the process. fuzz_TARGET --seeds FOLDER:
-// writes the seeds there, for libFuzzer.
+// fuzz_TARGET SECONDS [FOLDER]: changes the target's seeds, and the files in FOLDER, at random for so long.
+// The input that is being tried is in the file last_input_of_TARGET, for the case that it ends the process.
+// fuzz_TARGET --seeds FOLDER: writes the target's seeds there, for libFuzzer.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -15,8 +17,34 @@
 
 namespace {
 
+// A file that stays open: what is being tried is in it whatever happens, and nobody waits for the disk.
+class LastInput {
+ public:
+  explicit LastInput(std::string path)
+      : path_(std::move(path)), fd_(::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666)) {}
+  LastInput(const LastInput&) = delete;
+  LastInput& operator=(const LastInput&) = delete;
+  ~LastInput() {
+    ::close(fd_);
+    std::filesystem::remove(path_);
+  }
+  void set(const std::string& input) const {
+    const auto size = static_cast<ssize_t>(input.size());
+    if (::pwrite(fd_, input.data(), input.size(), 0) != size || ::ftruncate(fd_, size) != 0) std::abort();
+  }
+
+ private:
+  std::string path_;
+  int fd_;
+};
+
 void write_file(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 std::size_t below(weft::Random& random, std::size_t bound) {
@@ -55,24 +83,28 @@ void change(std::string& input, weft::Random& random) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::vector<std::string> seeds = fuzz_seeds();
+  std::vector<std::string> seeds = fuzz_seeds();
   if (argc == 3 && std::string_view(argv[1]) == "--seeds") {
     std::filesystem::create_directories(argv[2]);
     for (std::size_t i = 0; i < seeds.size(); ++i) write_file(fmt::format("{}/seed{}", argv[2], i), seeds[i]);
     return 0;
   }
   if (argc < 2) return 2;
-  weft::Random random(argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 1);
+  if (argc > 2 && std::filesystem::is_directory(argv[2])) {
+    for (const auto& entry : std::filesystem::directory_iterator(argv[2]))
+      seeds.push_back(read_file(entry.path()));
+  }
+  weft::Random random(1);
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(std::atof(argv[1]));
-  const std::string last = "last_input_of_" + std::filesystem::path(argv[0]).filename().string();
+  const LastInput last("last_input_of_" + std::filesystem::path(argv[0]).filename().string());
   std::int64_t runs = 0;
   for (; std::chrono::steady_clock::now() < end; ++runs) {
-    std::string input = seeds[below(random, seeds.size())];
-    for (std::int64_t changes = runs == 0 ? 0 : 1 + random.below(6); changes > 0; --changes)
+    const bool is_first = runs < static_cast<std::int64_t>(seeds.size());  // each seed as it is
+    std::string input = seeds[is_first ? static_cast<std::size_t>(runs) : below(random, seeds.size())];
+    for (std::int64_t changes = is_first ? 0 : 1 + random.below(6); changes > 0; --changes)
       change(input, random);
-    write_file(last, input);
+    last.set(input);
     LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
   }
-  fmt::print("{} inputs\n", runs);
-  std::filesystem::remove(last);
+  fmt::print("{} inputs made of {} seeds\n", runs, seeds.size());
 }

@@ -9,7 +9,7 @@ using namespace weft;
 
 namespace {
 
-constexpr ReadOptions isolated{.isolated = true, .seconds = 10, .max_bytes = 1 << 20};
+constexpr ReadOptions isolated{.isolated = true, .seconds = 10, .max_bytes = largest_tensor};
 
 struct Model {
   Parameter w = he_normal("d/w", {4, 2}), b = zeros("d/b", {2});
@@ -44,7 +44,7 @@ std::vector<std::string> fuzz_seeds() {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size > (1 << 20)) return 0;
+  if (size > largest_input) return 0;
   write_fuzz_file(data, size);
   read_everything(isolated);
   try {

@@ -10,6 +10,8 @@
 #include <weft/error.hpp>
 #include <weft/tensor_file.hpp>
 
+#include "fuzz.hpp"
+
 inline const std::string& fuzz_file() {
   static const std::string path = [] {
     const char* memory = "/dev/shm";
@@ -51,4 +53,12 @@ inline void read_everything(const weft::ReadOptions& options) {
     }
   } catch (const weft::FileError&) {
   }
+}
+
+// Of a safetensors or npz file, within the memory that tensor_file.hpp allows for it.
+inline void read_plain(const std::uint8_t* data, std::size_t size) {
+  if (size > largest_input) return;
+  write_fuzz_file(data, size);
+  const AllocationLimit limit(40 * size + largest_tensor + (1 << 20));
+  read_everything({.max_bytes = largest_tensor});
 }

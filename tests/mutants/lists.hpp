@@ -14,6 +14,7 @@ PlantedBugs pool2d_bugs();
 PlantedBugs pad_relu_softmax_bugs();
 PlantedBugs crossentropy_bugs();
 PlantedBugs matmul_elementwise_bugs();
+PlantedBugs norm_bugs();
 PlantedBugs shape_random_bugs();
 PlantedBugs engine_bugs();
 PlantedBugs execution_bugs();

@@ -1,4 +1,4 @@
-// Bugs of pad, relu, leaky_relu, softmax and the norms: M24 to M30, M42.
+// Bugs of pad, relu, leaky_relu and softmax: M24 to M30.
 #include "mutants/lists.hpp"
 #include "mutants/naive.hpp"
 
@@ -118,11 +118,6 @@ PlantedBugs pad_relu_softmax_bugs() {
        .title = "wrong axis",
        .exposed = "axis not last",
        .plant = along_the_last_axis},
-      {.id = "M42",
-       .op = "layer_norm",
-       .argument = "x",
-       .title = "mean or variance term dropped; rank 3 read as 2",
-       .exposed = "gy not constant; rank 3"},
   };
 }
 

@@ -101,7 +101,7 @@ PlantedBugs joined(std::initializer_list<PlantedBugs> lists) {
 PlantedBugs all_planted_bugs() {
   PlantedBugs bugs =
       joined({conv2d_bugs(), pool2d_bugs(), pad_relu_softmax_bugs(), crossentropy_bugs(),
-              matmul_elementwise_bugs(), shape_random_bugs(), engine_bugs(), execution_bugs()});
+              matmul_elementwise_bugs(), norm_bugs(), shape_random_bugs(), engine_bugs(), execution_bugs()});
   // M before G, as in the specification.
   std::ranges::stable_sort(bugs, [](const PlantedBug& a, const PlantedBug& b) {
     return a.id[0] != b.id[0] ? a.id[0] > b.id[0] : a.id < b.id;

@@ -31,6 +31,7 @@ std::vector<Recipe> recipes() {
   const std::vector<double> positions = counted(54, 16);
   return {
       {"average_pool2d_gradient", {pooled}, {{"window", two}, {"stride", one}, {"x_shape", small.extents()}}},
+      {"batch_norm", {square, {4}, {4}}},
       {"broadcast_to", {{4}}, {{"shape", {4, 4}}}},
       {"concat", {square, square}, {{"axis", 0}}},
       {"conv2d", {image, filter, {4}}},

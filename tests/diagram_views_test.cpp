@@ -7,6 +7,7 @@
 #include <set>
 #include <sstream>
 
+#include "diagram_records.hpp"
 #include "temporary_folder.hpp"
 #include "weft/gradcheck.hpp"
 #include "weft/op.hpp"
@@ -15,25 +16,6 @@
 using namespace weft;
 
 namespace {
-
-template <class G>
-std::string dot_of(const G& g, const DiagramOptions& options = {}) {
-  std::ostringstream out;
-  write_dot(g, out, options);
-  return out.str();
-}
-
-std::size_t count(std::string_view text, std::string_view part) {
-  std::size_t found = 0;
-  for (auto at = text.find(part); at != std::string_view::npos; at = text.find(part, at + part.size()))
-    ++found;
-  return found;
-}
-
-std::string line_of(const std::string& dot, const std::string& item) {
-  const auto at = dot.find("  " + item + " [");
-  return at == std::string::npos ? "" : dot.substr(at, dot.find('\n', at) - at);
-}
 
 // Sum of two operands whose rule notes which gradients it was asked for.
 std::set<std::pair<NodeId, int>> asked;
@@ -55,70 +37,6 @@ struct Spy final : Op {
 };
 Var spy(const Var& a, const Var& b) {
   return record(Spy(), add(Var(a.value()), Var(b.value())).value(), {a, b}, {}, SourceLocation::current());
-}
-
-// Blocks of equal layers, each with a scope and, unless shared, a parameter of its own.
-void record_blocks(Graph& g, int blocks, bool shared) {
-  const Parameter w("w", Tensor::zeros({2}));
-  Var h = g.input(Tensor::zeros({2}), "x");
-  for (int b = 0; b < blocks; ++b) {
-    const Scope scope = g.scope(fmt::format("block{}", b));
-    const Var own = g.use(shared ? w : Parameter(fmt::format("w{}", b), Tensor::zeros({2})));
-    h = tanh(multiply(h, own));
-  }
-  sum(h);
-}
-
-void record_random(Graph& g, unsigned seed, int ops) {
-  std::mt19937 random(seed);
-  const auto below = [&](std::size_t bound) { return random() % bound; };
-  std::vector<Var> nodes{g.input(Tensor::zeros({2}), "x")};
-  const Parameter w("w", Tensor::zeros({2}));
-  for (int i = 0; i < ops;) {
-    const Scope outer = g.scope(fmt::format("s{}", below(4)));
-    const Scope inner = g.scope("t");
-    for (std::size_t k = below(9) + 1; k > 0 && i < ops; --k, ++i) {
-      const Var a = nodes[below(nodes.size())], b = below(5) == 0 ? g.use(w) : nodes[below(nodes.size())];
-      nodes.push_back(below(3) == 0 ? tanh(a) : below(2) == 0 ? add(a, b) : scale(b, 2));
-    }
-  }
-  g.backward(sum(nodes.back()));
-}
-
-struct Edge {
-  std::string from, to;
-  std::size_t count;
-};
-std::vector<Edge> edges_of(const std::string& dot) {
-  static const std::regex pattern(R"x(  (\w+) -> (\w+) \[id="e.*?(?:weft_slot=\d+|weft_edges=(\d+))\];)x");
-  std::vector<Edge> edges;
-  for (std::sregex_iterator it(dot.begin(), dot.end(), pattern), end; it != end; ++it)
-    edges.push_back({(*it)[1], (*it)[2], (*it)[3].matched ? std::stoul((*it)[3]) : 1});
-  return edges;
-}
-
-bool is_acyclic(const std::vector<Edge>& edges) {
-  std::map<std::string, std::vector<std::string>> next;
-  std::map<std::string, int> waiting;
-  for (const Edge& e : edges) {
-    next[e.from].push_back(e.to);
-    ++waiting[e.to];
-    waiting.try_emplace(e.from, 0);
-  }
-  std::vector<std::string> ready;
-  for (const auto& [name, left] : waiting) {
-    if (left == 0) ready.push_back(name);
-  }
-  std::size_t done = 0;
-  while (!ready.empty()) {
-    const std::string name = ready.back();
-    ready.pop_back();
-    ++done;
-    for (const std::string& to : next[name]) {
-      if (--waiting[to] == 0) ready.push_back(to);
-    }
-  }
-  return done == waiting.size();
 }
 
 }  // namespace
@@ -239,61 +157,6 @@ TEST_CASE("x * x sends two gradients back, which meet in a circle", "[diagram]")
   none.input(Tensor::zeros({1}));
   CHECK_THROWS_AS(dot_of(none, {.view = DiagramView::backward}), GraphError);
   CHECK_THROWS_AS(dot_of(g, {.view = DiagramView::backward, .root = 99}), GraphError);
-}
-
-TEST_CASE("whatever is folded, nodes and edges add up and no cycle appears", "[diagram]") {
-  const TemporaryFolder folder;
-  const unsigned seed = GENERATE(range(0u, 6u));
-  Graph g;
-  record_random(g, seed, 30 << (seed % 6));
-  std::size_t boxes_before = 0;
-  for (const int depth : {0, 1, 2, 3}) {
-    for (const int max_boxes : {400, 25}) {
-      const DiagramOptions options{.fold = {.depth = depth, .repeats = false, .max_boxes = max_boxes},
-                                   .folded_dot = true};
-      const std::string dot = dot_of(g, options);
-      static const std::regex folded(R"( weft_nodes=(\d+))");
-      std::size_t inside = 0, boxes = 0;
-      for (std::sregex_iterator it(dot.begin(), dot.end(), folded), end; it != end; ++it, ++boxes)
-        inside += std::stoul((*it)[1]);
-      const std::size_t single = count(dot, " weft_type=");
-      CHECK(single + inside == g.node_count());
-      boxes += single;
-      if (max_boxes == 400) {
-        CHECK(boxes >= boxes_before);  // deeper shows more
-        boxes_before = std::min<std::size_t>(boxes, boxes_before == 0 ? boxes : boxes);
-      }
-      CHECK(boxes <= static_cast<std::size_t>(max_boxes));
-      const std::vector<Edge> edges = edges_of(dot);
-      CHECK(is_acyclic(edges));
-      std::size_t drawn = 0;
-      for (const Edge& e : edges) drawn += e.count;
-      CHECK(drawn <= g.edge_count());
-      if (depth == 3 && boxes == g.node_count()) CHECK(drawn == g.edge_count());
-    }
-  }
-}
-
-TEST_CASE("equal neighbouring scopes fold, with their number and whether they share parameters",
-          "[diagram]") {
-  Graph own, shared, loop;
-  record_blocks(own, 12, false);
-  record_blocks(shared, 12, true);
-  CHECK_THAT(dot_of(own, {.folded_dot = true}),
-             Catch::Contains("block0  +11 more") && Catch::Contains("weft_nodes=36"));
-  CHECK_THAT(dot_of(shared, {.folded_dot = true}), Catch::Contains("block0  x12"));
-  const Var w = loop.use(Parameter("w", Tensor::zeros({2})));
-  Var h = loop.input(Tensor::zeros({2}), "x");
-  for (int i = 0; i < 50; ++i) h = tanh(multiply(h, w));
-  sum(h);
-  const std::string dot = dot_of(loop, {.folded_dot = true});
-  CHECK_THAT(dot, Catch::Contains("multiply, tanh  x50"));
-  CHECK(count(dot_of(own, {.fold = {.repeats = false}, .folded_dot = true}), " weft_type=") ==
-        own.node_count());
-  CHECK(count(dot_of(own, {.fold = {.depth = 0, .repeats = false}, .folded_dot = true}),
-              " class=\"folded\"") == 12);
-  CHECK(count(dot_of(own, {.fold = {.depth = 0, .repeats = false, .open = {"block3"}}, .folded_dot = true}),
-              " class=\"folded\"") == 11);
 }
 
 TEST_CASE("the critical path by measured times is a plain loop's", "[diagram]") {

@@ -3,7 +3,7 @@
 
 weft_packages="g++ cmake ninja-build pkg-config libfmt-dev libboost-graph-dev libdnnl-dev libopenblas-openmp-dev \
 libhdf5-dev nlohmann-json3-dev libzip-dev zlib1g-dev libgraphviz-dev graphviz fonts-dejavu-core libgd-dev catch2 \
-libcli11-dev"
+libcli11-dev locales"
 
 install_packages() {
   missing=""

@@ -119,7 +119,7 @@ class DotWriter {
     if (totals.flops > 0) text += " | " + quantity(totals.flops, "FLOP");
     if (canvas_.hidden > 0) {
       text +=
-          fmt::format(" | {} of {} nodes in folded boxes", grouped(static_cast<std::int64_t>(canvas_.hidden)),
+          fmt::format(" | {} of {} nodes inside boxes", grouped(static_cast<std::int64_t>(canvas_.hidden)),
                       grouped(static_cast<std::int64_t>(canvas_.visible + canvas_.hidden)));
     }
     return text;

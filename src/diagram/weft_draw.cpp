@@ -74,7 +74,12 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) try { return run(argc, argv); } catch (const std::exception& error) {
+int main(int argc, char** argv) try {
+  const int status = run(argc, argv);
+  std::cout.flush();
+  if (!std::cout || std::fflush(stdout) != 0) throw weft::FileError("cannot write to stdout");
+  return status;
+} catch (const std::exception& error) {
   fmt::print(stderr, "weft-draw: {}\n", error.what());
   return 2;
 }

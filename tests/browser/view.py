@@ -9,9 +9,11 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from xml.etree import ElementTree
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import NoAlertPresentException
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
@@ -159,12 +161,58 @@ class View(unittest.TestCase):
         self.assertIn("5000", self.by_id("rows").text)
         self.by_id("heads").find_elements(By.TAG_NAME, "button")[5].click()
 
+    def expected(self):
+        return json.loads((Path(self.folder.name) / "expected.json").read_text())
+
+    def check_no_script_ran(self):
+        with self.assertRaises(NoAlertPresentException):
+            self.browser.switch_to.alert.text
+
     def test_hostile_names_are_only_text(self):
         self.open("hostile.html")
-        self.assertIn("<script>alert(1)", self.run_script("return document.getElementById('canvas').textContent"))
-        self.assertEqual(self.run_script("return document.querySelectorAll('img').length"), 0)
-        self.run_script("document.querySelector('g.node').dispatchEvent(new MouseEvent('click'))")
-        self.assertIn("alert", self.inspector())
+        self.check_no_script_ran()
+        self.assertEqual(self.run_script("return document.querySelectorAll('img, canvas, iframe, object, a[href]').length"), 0)
+        self.assertEqual(self.run_script("return document.querySelectorAll('script').length"), 2)
+        shown = self.run_script("return document.getElementById('canvas').textContent.replace(/\\s/g, '')")
+        for name in self.expected():
+            last = name.rsplit("/", 1)[-1] or name
+            for line in last.split("\n"):
+                self.assertIn("".join(line.split()), shown)
+        for node in self.run_script("return [...document.querySelectorAll('g.node')].map(g => g.id)"):
+            self.run_script("document.getElementById(arguments[0]).dispatchEvent(new MouseEvent('click', {bubbles: true}))", node)
+            self.assertTrue(self.inspector())
+        self.by_id("search").send_keys("</script>")
+        self.by_id("tables").click()
+        self.assertIn("alert(1)", self.run_script("return document.getElementById('rows').textContent"))
+        self.check_no_script_ran()
+
+    def test_a_hostile_svg_is_only_a_picture(self):
+        self.browser.get("about:blank")
+        self.browser.get_log("browser")
+        self.browser.get((Path(self.folder.name) / "hostile.svg").as_uri())
+        self.check_no_script_ran()
+        self.assertEqual(self.run_script("return document.documentElement.nodeName"), "svg")
+        self.assertEqual(self.run_script("return document.querySelectorAll('script, image, parsererror, [onerror], [onload], foreignObject').length"), 0)
+        links = self.run_script("return [...document.querySelectorAll('a')].map(a => a.getAttribute('xlink:href') || a.getAttribute('href')).filter(x => x)")
+        self.assertEqual(links, [])
+
+    def test_hostile_names_are_read_back_by_parsers_of_xml_and_json(self):
+        folder = Path(self.folder.name)
+        svg = ElementTree.parse(folder / "hostile.svg")
+        titles = "".join("".join(svg.getroot().itertext()).split())
+        graphml = ElementTree.parse(folder / "hostile.graphml")
+        values = {data.text or "" for data in graphml.iter("{http://graphml.graphdrawing.org/xmlns}data")}
+        strings = json.loads((folder / "hostile.json").read_bytes())["strings"]  # without loss: controls too
+        printable = {"".join(c for c in text if c.isprintable()) for text in strings}
+        for name in self.expected():
+            self.assertIn("".join(name.split()), titles)
+            self.assertIn(name, values)
+            if "\ufffd" not in name:
+                self.assertIn("".join(c for c in name if c.isprintable()), printable)
+        html = (folder / "hostile.html").read_bytes()
+        data = html.split(b'id="weft-data">', 1)[1].split(b"</script>", 1)[0]
+        self.assertNotIn(b"<", data)
+        self.assertEqual(json.loads(data)["graph"]["strings"], strings)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 // Writes HTML views for tests/browser/view.py into a folder: a CNN of 10 ops with a NaN, 400 ops in blocks,
 // 100,000 ops, and hostile names.
-#include <weft/weft.hpp>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "hostile_strings.hpp"
+#include "weft/weft.hpp"
 
 using namespace weft;
 
@@ -36,15 +40,27 @@ void blocks(const std::string& file, int count, int layers) {
   save_diagram(g, file);
 }
 
-void hostile(const std::string& file) {
-  const std::string names =
-      "</script><script>alert(1)</script> <!-- ]]> \" ' \\ & &lt; \\N {{}} \x01\xff \xE2\x80\xAE<img src=x "
-      "onerror=alert(2)>";
+// Every hostile string as a name, a scope and a title, in every format; and expected.json, the strings as
+// they have to be read.
+void hostile(const std::string& folder) {
+  const auto strings = hostile_strings();
+  std::string title;
+  nlohmann::json expected = nlohmann::json::array();
   Graph g;
-  const Scope scope = g.scope(names);
-  const Var x = g.input(Tensor::zeros({2}), names);
-  sum(x * g.use(Parameter(names + std::string(1'000'000, '<'), Tensor::zeros({2}))));
-  save_diagram(g, file, {.title = names});
+  Var h = g.input(Tensor::zeros({2}), "x");
+  for (const auto& [given, read] : strings) {
+    title += given;
+    expected.push_back(read);
+    const Scope scope = g.scope(given);
+    h = h * g.use(Parameter(given, Tensor::zeros({2})));
+  }
+  const Scope scope = g.scope(std::string(1'000'000, '<'));
+  h* g.use(Parameter(std::string(1'000'000, '"'), Tensor::zeros({2})));
+  std::ofstream(folder + "/expected.json") << expected;
+  for (const char* format : {"html", "svg", "json", "graphml", "dot", "txt", "pdf", "png"}) {
+    save_diagram(g, fmt::format("{}/hostile.{}", folder, format),
+                 {.fold = {.repeats = false}, .title = title, .layout_budget = std::chrono::minutes(1)});
+  }
 }
 
 }  // namespace
@@ -55,7 +71,7 @@ int main(int argc, char** argv) try {
   small(folder + "/small.html");
   blocks(folder + "/middle.html", 10, 13);
   blocks(folder + "/large.html", 250, 133);
-  hostile(folder + "/hostile.html");
+  hostile(folder);
 } catch (const std::exception& error) {
   fmt::print(stderr, "{}\n", error.what());
   return 1;

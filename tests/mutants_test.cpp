@@ -120,6 +120,7 @@ void require_caught(std::string_view id) {
       REQUIRE(bug.plant);
       const Caught caught = catch_by_samples(bug, *healthy);
       CHECK(caught.is_caught);
+      CHECK(!bug.mistake.empty());
       CHECK_THAT(caught.likely, Catch::Contains(std::string(bug.mistake)));
     } else {
       WARN("skipped, " << full_name(bug) << ": there is no op " << bug.op << " yet");

@@ -23,6 +23,7 @@ Diagnosis diagnose(const WrongJacobian& wrong) {
       diagnosis::find_window_support,
       diagnosis::find_ties,
       diagnosis::find_lost_coupling,
+      diagnosis::find_missing_term,
       diagnosis::find_row_factors,
       diagnosis::find_whole_ratios,
       diagnosis::find_moved_index,

@@ -121,6 +121,8 @@ void settle_likely(std::span<Finding> findings) {
   for (const std::string_view check : {"P2", "P5", "P3", "P7"}) {
     if (cause.empty()) cause = explanation(check, {});
   }
+  const bool first_order_fails = std::ranges::any_of(
+      findings, [](const Finding& f) { return f.check == "O1" && f.verdict == Verdict::disagree; });
   for (Finding& f : findings) {
     if (f.verdict == Verdict::agree || f.check == "P0") continue;
     if (!cause.empty()) {
@@ -129,9 +131,10 @@ void settle_likely(std::span<Finding> findings) {
       f.likely = value;
     } else if (f.check != "O1" && f.check != "O2" && f.check != "P1") {
       // A Jacobian says more than a property.
+      const bool second_order = f.check == "O4";
       std::string jacobian = explanation("O1", f.argument);
-      if (jacobian.empty() && f.check == "O4") jacobian = explanation("O1", {});
-      if (!jacobian.empty()) f.likely = jacobian;
+      if (jacobian.empty() && second_order) jacobian = explanation("O1", {});
+      if (!jacobian.empty() || (second_order && first_order_fails)) f.likely = jacobian;
     }
   }
 }

@@ -72,6 +72,7 @@ std::string find_window_support(const JacobianError& e);   // likewise, by where
 std::string find_wrong_reduction(const JacobianError& e);  // x's axes follow other axes of y
 std::string find_moved_axes(const JacobianError& e);       // exchanged, reversed, rolled, shifted
 std::string find_lost_coupling(const JacobianError& e);    // elements along an axis do not see each other
+std::string find_missing_term(const JacobianError& e);     // of a norm's gradient
 std::string find_moved_index(const JacobianError& e);      // a label off by one
 std::string find_overwritten(const JacobianError& e);      // one of several contributions is kept
 std::string find_ties(const JacobianError& e);

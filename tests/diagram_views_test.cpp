@@ -9,7 +9,7 @@
 
 #include "diagram_records.hpp"
 #include "temporary_folder.hpp"
-#include "weft/gradcheck.hpp"
+#include "weft/gradcheck_catch2.hpp"
 #include "weft/op.hpp"
 #include "weft/weft.hpp"
 
@@ -37,6 +37,30 @@ struct Spy final : Op {
 };
 Var spy(const Var& a, const Var& b) {
   return record(Spy(), add(Var(a.value()), Var(b.value())).value(), {a, b}, {}, SourceLocation::current());
+}
+
+// tanh with a gradient that is 1.5 times too large.
+Var wrong_tanh(const Var& x);
+struct WrongTanh final : Op {
+  void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    gx.set(0, gy * (1 - y * y) * 1.5);
+  }
+  const OpInfo& info() const override {
+    static const OpInfo info{
+        .name = "wrong_tanh",
+        .arguments = {{"x"}},
+        .call = [](std::span<const Var> x, const Attributes&) { return wrong_tanh(x[0]); },
+        .reference =
+            []<class T>(const Inputs<T>& x, const Attributes&) {
+              using std::tanh;
+              return map_reference(x[0], [](const T& v) { return tanh(v); });
+            },
+        .samples = samples()};
+    return info;
+  }
+};
+Var wrong_tanh(const Var& x) {
+  return record(WrongTanh(), tanh(Var(x.value())).value(), {x}, {.output = true}, SourceLocation::current());
 }
 
 }  // namespace
@@ -222,17 +246,41 @@ TEST_CASE("what a gradient check found is on the node it names", "[diagram]") {
   const Var h = tanh(w), loss = sum(h);
   GradcheckReport report;
   report.findings.resize(2);
-  report.findings[0].sample = fmt::format("node {}", h.id());
+  report.findings[0].sample = fmt::format("node {} in net, at model.cpp:3", h.id());
   report.findings[0].resolution = 2e-9;
   report.findings[1].argument = "layer/w";
   report.findings[1].verdict = Verdict::disagree;
-  report.findings[1].sample = "[0, 1]";
+  report.findings[1].scale = 4;
+  report.findings[1].worst = {{"[0, 1]", 3, 1}};
   Snapshot s = take_snapshot(g);
   annotate(s, report);
   const std::string dot = dot_of(s, {.overlay = DiagramOverlay::gradcheck});
-  CHECK_THAT(line_of(dot, "n0"), Catch::Contains("FAIL") && Catch::Contains("[0, 1]"));
+  CHECK_THAT(line_of(dot, "n0"), Catch::Contains("FAIL 0.5 at [0, 1]"));
   CHECK_THAT(line_of(dot, "n1"), Catch::Contains("pass 2e-09"));
   CHECK_THAT(line_of(dot, fmt::format("n{}", loss.id())), Catch::Contains("untested"));
+}
+
+TEST_CASE("a wrong rule that check_gradients finds is named in the picture that GradientsAgree draws",
+          "[diagram]") {
+  const TemporaryFolder folder;
+  Graph g;
+  const Var x = g.input(Tensor::of<float>({2}, {1, 2}), "x");
+  Var h = tanh(x);
+  for (int i = 0; i < 5; ++i) h = scale(h, 0.9);
+  const Var wrong = wrong_tanh(h);
+  const GradcheckReport report = check_gradients(g, sum(wrong));
+  CHECK_FALSE(GradientsAgree({.diagram = folder / "fail.dot"}).match(report));
+  const std::string dot = text_of(folder / "fail.dot");
+  CHECK_THAT(line_of(dot, fmt::format("n{}", wrong.id())),
+             Catch::Contains("FAIL ") && Catch::Contains(" at y["));
+  CHECK(line_of(dot, "n1").empty());  // more than two edges away
+  CHECK(count(dot, "FAIL ") == 1);
+
+  const GradcheckReport right = check_gradients(g, sum(h));
+  CHECK(GradientsAgree({.diagram = folder / "none.dot"}).match(right));
+  CHECK_FALSE(GradientsAgree({.diagram = folder / "missing/fail.dot"}).match(report));  // says so on stderr
+  CHECK(folder.names() == std::vector<std::string>{"fail.dot"});
+  CHECK_THROWS_AS(save_diagram(GradcheckReport(), folder / "fail.dot"), GraphError);
 }
 
 TEST_CASE("text stands out from every fill by a contrast of 4.5", "[diagram]") {

@@ -73,7 +73,7 @@ struct DiagramReport {  // what really happened
 std::string to_string(Degradation degradation);    // a sentence
 std::string to_text(const DiagramReport& report);  // lines: files, nodes drawn, a sentence for each loss
 
-// Adds what check_gradients found, by the nodes that its findings name.
+// Adds what check_gradients found, by the nodes that its findings name, for the overlay gradcheck.
 void annotate(Snapshot& s, const GradcheckReport& report);
 
 // The way through the ops that takes longest, by measured times: once forward to the root, once back along
@@ -92,6 +92,13 @@ DiagramReport save_diagram(const Snapshot& s, const std::filesystem::path& file,
                            const DiagramOptions& options = {});
 DiagramReport save_diagram(const Graph& g, const std::filesystem::path& file,
                            const DiagramOptions& options = {});
+
+// The record that was checked with the overlay gradcheck, and of one that failed the surroundings of the
+// worst finding (radius 2), unless `around` says otherwise. Throws GraphError where the report has no record.
+DiagramReport save_diagram(const GradcheckReport& report, const std::filesystem::path& file,
+                           DiagramOptions options = {});
+// The same where a check has failed: prints one line, and never throws.
+void draw_failed_check(const GradcheckReport& report, const std::filesystem::path& file) noexcept;
 
 // The whole record, or with `folded_dot` one canvas of it. Edges run in the direction of the data, from input
 // to consumer; a gradient view adds the rule calls.

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -13,6 +14,8 @@
 #include "weft/op_info.hpp"
 
 namespace weft {
+
+class Snapshot;
 
 // agree: shown equal to within the promised threshold. disagree: shown different. unresolved: this test has
 // no resolution here, which counts as a failure.
@@ -114,6 +117,8 @@ struct GradcheckReport {
   std::vector<std::string> notes;  // what was left out, and why
   std::int64_t resampled = 0;      // samples drawn anew because of a kink
   double seconds = 0;
+  std::shared_ptr<const Snapshot> record =
+      nullptr;  // that check_gradients has checked; save_diagram draws it
 
   Verdict verdict() const;  // the worst; unresolved where nothing was checked
   explicit operator bool() const { return verdict() == Verdict::agree; }

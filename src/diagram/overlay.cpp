@@ -227,8 +227,10 @@ Mark Overlay::gradcheck_mark(const Sum& sum) const {
             fmt::format("pass error={:.6g}", sum.worst_error)};
   const StringId where = at(s_.measured.check_where, sum.failed, StringId{0});
   const double error = at(s_.measured.check_error, sum.failed, 0.0);
-  return {fmt::format("FAIL {}{}{}", three_digits(error), where ? " at " : "", s_.text(where)),
-          fmt::format("fail error={:.6g}", error),
+  const bool unresolved = s_.measured.check[sum.failed] == 3;
+  return {fmt::format("{} {}{}{}", unresolved ? "UNRESOLVED" : "FAIL", three_digits(error),
+                      where ? " at " : "", s_.text(where)),
+          fmt::format("{} error={:.6g}", unresolved ? "unresolved" : "fail", error),
           {},
           true};
 }

@@ -10,6 +10,7 @@
 #include "gradcheck/checks.hpp"
 #include "gradcheck/end_to_end.hpp"
 #include "weft/op.hpp"
+#include "weft/snapshot.hpp"
 
 namespace weft {
 
@@ -163,6 +164,7 @@ GradcheckReport check_gradients(const Graph& g, const Var& loss, const Gradcheck
   GradcheckReport report;
   RecordCheck record(g, loss, options);
   if (record.run(report)) check_end_to_end(record.ends(), options, report);
+  report.record = std::make_shared<const Snapshot>(take_snapshot(g));
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();
   return report;
 }
@@ -185,6 +187,7 @@ GradcheckReport check_gradients(const DifferentiableFunction& f, std::span<const
     RecordCheck record(g, y, options);
     finite = record.run(report);
     ends.references_fit = record.references_fit();
+    report.record = std::make_shared<const Snapshot>(take_snapshot(g));
   }
   if (finite) check_end_to_end(ends, options, report);
   report.seconds = std::chrono::duration<double>(Clock::now() - start).count();

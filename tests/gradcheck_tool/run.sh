@@ -60,7 +60,10 @@ holds r.json '"token": "wrong:5:7"'
 holds r.xml '<testsuite name="wrong"'
 holds j.csv 'argument,y,x,backward,dual'
 holds j.csv 'x,"[0]","[0]",'
-holds d.dot 'digraph'
+holds d.dot 'f64[5]\nFAIL 0.499 at y[0] <- x[0]" tooltip="" weft_op="wrong"'
+expect 0 "gradients agree" "$wrong" run right:5:7 --diagram d.dot
+holds d.dot 'pass '
+expect 3 "unknown extension '.jpg'" "$wrong" run right:5:7 --diagram d.jpg
 expect 0 " entry       y[" "$wrong" explain wrong:5:7
 expect 0 "signature" "$wrong" explain wrong:5:7
 

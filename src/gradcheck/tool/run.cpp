@@ -101,11 +101,13 @@ std::string jacobian_csv(const Case& one) {
   return csv;
 }
 
-void draw(const Case& one, const std::filesystem::path& file) {
+// The record of a sample, with what its check found.
+void draw(const Case& one, GradcheckReport report, const std::filesystem::path& file) {
   const GradcheckOptions options;
   const OpCase op = op_case_of(one, options);
+  report.record = std::make_shared<const Snapshot>(take_snapshot(Recorded(op, op.inputs).g));
   try {
-    save_diagram(Recorded(op, op.inputs).g, file);
+    save_diagram(report, file);
   } catch (const FileError& error) {
     throw UsageError(error.what(), "weft-gradcheck run --help");
   }
@@ -128,7 +130,6 @@ int run(const Project& project, const RunOptions& options) {
   const std::vector<Case> cases = all_cases(project, options);
   OutputFile json(options.json), junit(options.junit), jacobian(options.jacobian);
   if (jacobian) jacobian.finish(jacobian_csv(cases[0]));
-  if (!options.diagram.empty()) draw(cases[0], options.diagram);
 
   GradcheckReport all;
   std::size_t failed = 0;
@@ -144,6 +145,7 @@ int run(const Project& project, const RunOptions& options) {
       append(all, std::move(report));
     }
   }
+  if (!options.diagram.empty()) draw(cases[0], all, options.diagram);
   const Verdict verdict = all.verdict();
   if (cases.size() * static_cast<std::size_t>(options.seeds) > 1) {
     fmt::print("{}: {} runs, {} failed, {} checks, {:.2g} s\n", name(verdict),

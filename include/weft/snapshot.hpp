@@ -94,6 +94,7 @@ class Snapshot {
     std::uint64_t kept_bytes = 0;
   };
   NodeId append(const Node& node, std::span<const NodeId> inputs);
+  void reserve(std::size_t nodes, std::size_t edges);
   std::uint32_t add_op_kind(const OpKind& kind);  // the same kind has one position
   std::uint32_t add_type(const TensorType& type);
 

@@ -64,6 +64,15 @@ NodeId Snapshot::append(const Node& node, std::span<const NodeId> inputs) {
   return n;
 }
 
+void Snapshot::reserve(std::size_t nodes, std::size_t edges) {
+  const auto in = [nodes](auto&... columns) { (columns.reserve(nodes), ...); };
+  in(kinds, op_of, type_of, node_scopes, lines, names, attributes, labels, files, rules, differentiable,
+     flops, kept_bytes);
+  first_edge_.reserve(nodes + 1);
+  edge_source_.reserve(edges);
+  edge_target_.reserve(edges);
+}
+
 std::uint32_t Snapshot::add_op_kind(const OpKind& kind) {
   const auto found = std::ranges::find(op_kinds, kind);
   if (found != op_kinds.end()) return static_cast<std::uint32_t>(found - op_kinds.begin());
@@ -88,6 +97,7 @@ class SnapshotTaker {
 
   Snapshot take(const std::vector<bool>& wanted) {
     copy_scopes();
+    if (wanted.empty()) s_.reserve(graph_.node_count(), graph_.edge_count());
     new_id_.assign(graph_.node_count(), no_node);
     keeps_.assign(graph_.node_count(), false);
     for (NodeId n = 0; n < graph_.node_count(); ++n) {

@@ -24,7 +24,8 @@ class Painter {
     if (view_.rules) place_sums();
     if (view_.forward_edges) data_edges();
     if (view_.calls) gradient_edges();
-    std::ranges::stable_sort(canvas_.edges, {}, &CanvasEdge::edge);
+    if (!std::ranges::is_sorted(canvas_.edges, {}, &CanvasEdge::edge))
+      std::ranges::stable_sort(canvas_.edges, {}, &CanvasEdge::edge);
   }
 
  private:
@@ -167,6 +168,8 @@ Canvas whole_canvas(const Snapshot& s, const Outline& outline, const View& view)
   Canvas canvas;
   canvas.is_whole = true;
   canvas.groups = group_tree(s, outline, view);
+  canvas.boxes.reserve(s.node_count());
+  canvas.edges.reserve(s.edge_count());
   Painter(s, view, canvas).paint(false);
   return canvas;
 }

@@ -1,8 +1,12 @@
 // Time of diagrams of large records: ninja benchmark_diagrams, then run it. Arguments are ops.
 #include <benchmark/benchmark.h>
+#include <malloc.h>
+#include <stdlib.h>
 
 #include <boost/graph/graphviz.hpp>
-#include <sstream>
+#include <filesystem>
+#include <ostream>
+#include <streambuf>
 
 #include "weft/boost_graph.hpp"
 #include "weft/weft.hpp"
@@ -23,21 +27,51 @@ void record_step(Graph& g, std::int64_t ops) {
   g.backward(sum(h));
 }
 
+// Text in memory that is kept from one writing to the next, so that its first touch by the operating system
+// is not measured.
+class Memory : public std::streambuf {
+ public:
+  template <class Write>
+  std::size_t fill(Write&& write) {
+    text_.clear();
+    std::ostream out(this);
+    write(out);
+    return text_.size();
+  }
+
+ private:
+  std::streamsize xsputn(const char* data, std::streamsize size) override {
+    text_.append(data, static_cast<std::size_t>(size));
+    return size;
+  }
+  int overflow(int c) override {
+    text_.push_back(static_cast<char>(c));
+    return c;
+  }
+  std::string text_;
+};
+
+std::size_t bytes_in_use() {
+  const struct mallinfo2 info = mallinfo2();
+  return info.uordblks + info.hblkhd;
+}
+
 void snapshot(benchmark::State& state) {
   Graph g;
   record_step(g, state.range(0));
   for (auto _ : state) benchmark::DoNotOptimize(take_snapshot(g));
+  const std::size_t before = bytes_in_use();
+  const Snapshot s = take_snapshot(g);
+  state.counters["bytes/op"] =
+      static_cast<double>(bytes_in_use() - before) / static_cast<double>(state.range(0));
 }
 
 void dot(benchmark::State& state) {
   Graph g;
   record_step(g, state.range(0));
-  std::size_t bytes = 0;
-  for (auto _ : state) {
-    std::ostringstream out;
-    write_dot(g, out);
-    bytes = out.str().size();
-  }
+  Memory memory;
+  std::size_t bytes = memory.fill([&](std::ostream& out) { write_dot(g, out); });
+  for (auto _ : state) bytes = memory.fill([&](std::ostream& out) { write_dot(g, out); });
   state.counters["MB"] = static_cast<double>(bytes) / 1e6;
 }
 
@@ -54,27 +88,34 @@ void dot_by_boost(benchmark::State& state) {
   properties.property("weft_type", text_map([&](NodeId n) { return to_string(g.type(n)); }));
   properties.property("weft_attr",
                       text_map([&](NodeId n) { return g.op(n) ? to_string(g.op(n)->attributes()) : ""; }));
-  for (auto _ : state) {
-    std::ostringstream out;
-    boost::write_graphviz_dp(out, g, properties);
-    benchmark::DoNotOptimize(out.str().size());
-  }
+  Memory memory;
+  for (auto _ : state) memory.fill([&](std::ostream& out) { boost::write_graphviz_dp(out, g, properties); });
 }
 
 void folded(benchmark::State& state) {
   Graph g;
   record_step(g, state.range(0));
   const Snapshot s = take_snapshot(g);
-  for (auto _ : state) {
-    std::ostringstream out;
-    write_dot(s, out, {.folded_dot = true});
-    benchmark::DoNotOptimize(out.str().size());
-  }
+  Memory memory;
+  for (auto _ : state) memory.fill([&](std::ostream& out) { write_dot(s, out, {.folded_dot = true}); });
+}
+
+// The view without pictures: there is no layout program.
+void html_without_layout(benchmark::State& state) {
+  Graph g;
+  record_step(g, state.range(0));
+  const std::filesystem::path file = std::filesystem::temp_directory_path() / "weft-benchmark.html";
+  ::setenv("WEFT_LAYOUT", "/nonexistent", 1);
+  for (auto _ : state) save_diagram(g, file);
+  ::unsetenv("WEFT_LAYOUT");
+  state.counters["MB"] = static_cast<double>(std::filesystem::file_size(file)) / 1e6;
+  std::filesystem::remove(file);
 }
 
 BENCHMARK(snapshot)->Arg(100'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(dot)->Arg(10'000)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(dot_by_boost)->Arg(100'000)->Unit(benchmark::kMillisecond);
+BENCHMARK(html_without_layout)->Arg(100'000)->Unit(benchmark::kMillisecond);
 BENCHMARK(folded)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs weft-draw and checks exit codes, output and files: run.sh WEFT_DRAW WRITE_DIAGRAMS
 set -u
+. "$(dirname "$0")/../programs/expect.sh"
 tool=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -8,24 +9,8 @@ trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
 mv 0/step.json a.json
 sed 's/factor=2.5/factor=77/; s/scale 2.5/scale 77/' a.json >b.json
-failed=0
 
-# expect CODE TEXT COMMAND...: the command exits so, and stdout or stderr has the text.
-expect() {
-  code=$1 text=$2
-  shift 2
-  "$@" >out.txt 2>&1
-  found=$?
-  if [ $found -ne "$code" ] || ! grep -qF -- "$text" out.txt; then
-    echo "FAILED: $* exited with $found, needed $code and '$text'; it printed:"
-    head -c 2000 out.txt
-    failed=1
-  fi
-}
-# holds FILE TEXT; lacks FILE TEXT
-holds() {
-  grep -qF -- "$2" "$1" || { echo "FAILED: $1 lacks '$2'"; failed=1; }
-}
+# lacks FILE TEXT
 lacks() {
   ! grep -qF -- "$2" "$1" || { echo "FAILED: $1 has '$2'"; failed=1; }
 }

@@ -1,29 +1,12 @@
 #!/bin/sh
 # Runs weft-gradcheck and checks exit codes and output: run.sh WEFT_GRADCHECK GRADCHECK_OF_WRONG_OPS
 set -u
+. "$(dirname "$0")/../programs/expect.sh"
 tool=$1
 wrong=$2
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder" || exit 1
-failed=0
-
-# expect CODE TEXT COMMAND...: the command exits so, and stdout or stderr has the text.
-expect() {
-  code=$1 text=$2
-  shift 2
-  "$@" >out.txt 2>&1
-  found=$?
-  if [ $found -ne "$code" ] || ! grep -qF -- "$text" out.txt; then
-    echo "FAILED: $* exited with $found, needed $code and '$text'; it printed:"
-    cat out.txt
-    failed=1
-  fi
-}
-# holds FILE TEXT
-holds() {
-  grep -qF -- "$2" "$1" || { echo "FAILED: $1 lacks '$2'"; failed=1; }
-}
 
 expect 0 "weft-gradcheck 0." "$tool" --version
 expect 0 "explain" "$tool" --help

@@ -28,6 +28,7 @@ run other_memory 1 LC_ALL=C MALLOC_PERTURB_=85 MALLOC_ARENA_MAX=1
 run one_thread 1 LC_ALL=C OMP_NUM_THREADS=1
 run two_threads 1 LC_ALL=C OMP_NUM_THREADS=2
 run two_at_once 2 LC_ALL=C OMP_NUM_THREADS=1
-run german 1 LC_ALL=de_DE.UTF-8 LOCPATH="$folder/locales"
+# glibc leaks the parts of LOCPATH, which LeakSanitizer reports.
+run german 1 LC_ALL=de_DE.UTF-8 LOCPATH="$folder/locales" ASAN_OPTIONS=detect_leaks=0
 grep -q ',$' "$folder/german.locale" || { echo "FAILED: the locale was not used: $(cat "$folder/german.locale")"; failed=1; }
 exit $failed

@@ -21,8 +21,18 @@ struct Logistic {
   }
 };
 
+// The rule in one pass, where no gradient of it is wanted.
+struct LogisticGradient {
+  template <class T>
+  T operator()(T y, T gy) const {
+    return gy * (y * (T(1) - y));
+  }
+};
+
 struct Sigmoid final : Op {
-  void backward(const Var& y, const Var& gy, Gradients& gx) const override { gx.set(0, gy * (y * (1 - y))); }
+  void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    gx.set(0, gx.recording() ? gy * (y * (1 - y)) : zip(y.value(), gy.value(), LogisticGradient{}));
+  }
   const OpInfo& info() const override { return sigmoid_info(); }
 };
 

@@ -81,8 +81,8 @@ class Var {
     if (!value_.defined()) throw_no_value();
     return value_;
   }
-  const Shape& shape() const;
-  DType dtype() const;
+  const Shape& shape() const { return value_.defined() ? value_.shape() : recorded_type().shape; }
+  DType dtype() const { return value_.defined() ? value_.dtype() : recorded_type().dtype; }
   int rank() const { return shape().rank(); }
   std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
   double item() const { return value().item(); }
@@ -99,6 +99,7 @@ class Var {
   friend class Engine;
   Var(Tensor value, Graph* graph, NodeId id = 0, std::uint32_t epoch = 0)
       : value_(std::move(value)), graph_(graph), id_(id), epoch_(epoch) {}
+  const TensorType& recorded_type() const;  // throws GraphError where this var is empty or stale
   [[noreturn]] void throw_no_value() const;
 
   Tensor value_;

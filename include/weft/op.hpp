@@ -134,11 +134,26 @@ extern template void fail<ShapeError>(std::string_view, std::string_view, std::i
 extern template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
                                       SourceLocation);
 
-void require_floating(std::string_view op, NamedVar x, SourceLocation at);  // DTypeError: f32 or f64
-void require_integer(std::string_view op, NamedVar x, SourceLocation at);   // DTypeError: i32, i64 or u8
-void require_same_dtype(std::string_view op, NamedVar a, NamedVar b, SourceLocation at);  // DTypeError
-void require_broadcastable(std::string_view op, NamedVar a, NamedVar b,
-                           SourceLocation at);                                    // and of one floating dtype
+namespace detail {
+[[noreturn]] void fail_not_floating(std::string_view op, NamedVar x, SourceLocation at);
+[[noreturn]] void fail_dtypes_differ(std::string_view op, NamedVar a, NamedVar b, SourceLocation at);
+void require_shapes_broadcast(std::string_view op, NamedVar a, NamedVar b, SourceLocation at);
+}  // namespace detail
+
+inline void require_floating(std::string_view op, NamedVar x, SourceLocation at) {  // DTypeError: f32 or f64
+  if (!is_floating(x.var.dtype())) detail::fail_not_floating(op, x, at);
+}
+void require_integer(std::string_view op, NamedVar x, SourceLocation at);  // DTypeError: i32, i64 or u8
+inline void require_same_dtype(std::string_view op, NamedVar a, NamedVar b,
+                               SourceLocation at) {  // DTypeError
+  if (a.var.dtype() != b.var.dtype()) detail::fail_dtypes_differ(op, a, b, at);
+}
+inline void require_broadcastable(std::string_view op, NamedVar a, NamedVar b,
+                                  SourceLocation at) {  // and of one floating dtype
+  require_floating(op, a, at);
+  require_same_dtype(op, a, b, at);
+  if (a.var.shape() != b.var.shape()) detail::require_shapes_broadcast(op, a, b, at);
+}
 void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at);  // ShapeError
 
 }  // namespace weft

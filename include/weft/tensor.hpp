@@ -65,8 +65,7 @@ class Tensor {
     return *this;
   }
   ~Tensor() {
-    if (storage_ && storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1)
-      detail::release(storage_);
+    if (storage_ && is_last()) detail::release(storage_);
   }
 
   bool defined() const { return storage_ != nullptr; }
@@ -106,6 +105,11 @@ class Tensor {
   const detail::Storage& storage() const {
     if (!storage_) throw_undefined();
     return *storage_;
+  }
+  // Gives up this handle's share. The only handle needs no atomic subtraction: nobody can copy it meanwhile.
+  bool is_last() const {
+    return storage_->references.load(std::memory_order_acquire) == 1 ||
+           storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
   void require_dtype(DType wanted) const {
     if (storage().dtype != wanted) throw_wrong_dtype(wanted);

@@ -266,14 +266,9 @@ void Graph::verify() const {
 
 // ---- vars and parameters ----------------------------------------------------------------------------------
 
-const Shape& Var::shape() const {
-  if (!value_.defined() && is_recorded() && graph_->contains(*this)) return graph_->type(id_).shape;
-  return value().shape();
-}
-
-DType Var::dtype() const {
-  if (!value_.defined() && is_recorded() && graph_->contains(*this)) return graph_->type(id_).dtype;
-  return value().dtype();
+const TensorType& Var::recorded_type() const {
+  if (!is_recorded() || !graph_->contains(*this)) throw_no_value();
+  return graph_->type(id_);
 }
 
 void Var::throw_no_value() const {

@@ -56,8 +56,7 @@ template void fail<ShapeError>(std::string_view, std::string_view, std::initiali
 template void fail<DTypeError>(std::string_view, std::string_view, std::initializer_list<NamedVar>,
                                SourceLocation);
 
-void require_floating(std::string_view op, NamedVar x, SourceLocation at) {
-  if (is_floating(x.var.dtype())) return;
+void detail::fail_not_floating(std::string_view op, NamedVar x, SourceLocation at) {
   fail<DTypeError>(op, fmt::format("{} must be f32 or f64, found {}", x.name, name(x.var.dtype())), {x}, at);
 }
 
@@ -66,17 +65,14 @@ void require_integer(std::string_view op, NamedVar x, SourceLocation at) {
   fail<DTypeError>(op, fmt::format("{} must be integers, found {}", x.name, name(x.var.dtype())), {x}, at);
 }
 
-void require_same_dtype(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
-  if (a.var.dtype() == b.var.dtype()) return;
+void detail::fail_dtypes_differ(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
   fail<DTypeError>(op,
                    fmt::format("{} is {} but {} is {}: convert one", a.name, name(a.var.dtype()), b.name,
                                name(b.var.dtype())),
                    {a, b}, at);
 }
 
-void require_broadcastable(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
-  require_floating(op, a, at);
-  require_same_dtype(op, a, b, at);
+void detail::require_shapes_broadcast(std::string_view op, NamedVar a, NamedVar b, SourceLocation at) {
   if (broadcastable(a.var.shape(), b.var.shape())) return;
   fail<ShapeError>(
       op,

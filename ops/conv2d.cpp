@@ -6,7 +6,7 @@
 // Keeps x where w is differentiable, w where x is, and y for relu. With relu NaN stays NaN.
 #include <fmt/format.h>
 
-#include "kernels/convolution.hpp"
+#include "kernels/narrow_convolution.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -21,6 +21,16 @@ struct Conv2d final : Op {
   explicit Conv2d(const Conv2dOptions& options) : options(options) {}
 
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    if (!gx.recording() && !gx.wants(0) && gx.wants(1)) {  // a first layer's, in one pass
+      const Convolution c = make_convolution(gx.shape(0), gx.shape(1), options);
+      if (narrow::fits(c)) {
+        auto [gw, gb] = narrow::parameter_gradients(c, gx.input(0).value(),
+                                                    options.relu ? y.value() : Tensor(), gy.value());
+        gx.set(1, std::move(gw));
+        if (gx.operand_count() == 3) gx.set(2, std::move(gb));
+        return;
+      }
+    }
     const Var g = options.relu ? relu_gradient(y, gy) : gy;
     if (gx.wants(0)) gx.set(0, conv2d_input_gradient(g, gx.input(1), gx.shape(0), options));
     if (gx.wants(1)) gx.set(1, conv2d_weight_gradient(gx.input(0), g, gx.shape(1), options));

@@ -239,7 +239,7 @@ class Graph {
   };
   struct Tables;
 
-  NodeId append(const Op* op, TensorType type, NodeKind kind, bool differentiable, SourceLocation at);
+  NodeId append(const Op* op, const TensorType& type, NodeKind kind, bool differentiable, SourceLocation at);
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
   void keep(Tensor value, std::uint32_t what);
   const Tensor* find_kept(NodeId n, std::uint32_t what) const;

@@ -84,7 +84,21 @@ class Recorder {
     Graph* graph;
     bool records;
   };
-  static Place place(std::span<const VarRef> operands, SourceLocation at);
+  static Place place(std::span<const VarRef> operands, SourceLocation at) {
+    Graph* recorded = nullptr;
+    Graph* met = nullptr;
+    for (const auto [var] : operands) {
+      if (!var->is_recorded()) {
+        if (!met) met = var->graph();
+        continue;
+      }
+      if (!var->graph()->contains(*var)) throw_stale(*var, at);
+      if (recorded && recorded != var->graph()) throw_two_graphs(at);
+      recorded = var->graph();
+    }
+    if (!recorded) return {met, false};
+    return {recorded, recorded->is_recording()};
+  }
 
   // The same without a node: a var of `graph` that is not recorded.
   static Var unrecorded(Tensor y, Graph* graph) { return Var(std::move(y), graph); }
@@ -96,6 +110,10 @@ class Recorder {
   static void hold(Graph& graph, std::shared_ptr<const void> memory);
   static Var append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
                     const Saved& saved, SourceLocation at);
+
+ private:
+  [[noreturn]] static void throw_stale(const Var& var, SourceLocation at);
+  [[noreturn]] static void throw_two_graphs(SourceLocation at);
 };
 
 // Appends a node that computed `y` from `operands`, and keeps of them what `saved` says, if a gradient can

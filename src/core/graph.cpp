@@ -50,12 +50,22 @@ Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make
 }
 Graph::~Graph() = default;
 
-NodeId Graph::append(const Op* op, TensorType type, NodeKind kind, bool differentiable, SourceLocation at) {
+NodeId Graph::append(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
+                     SourceLocation at) {
   if (nodes_.size() >= std::numeric_limits<NodeId>::max())
     throw GraphError("the graph is full: it has 2^32 nodes");
   if (rule_node_ != no_node) at = source(rule_node_);
-  nodes_.push_back({op, type, edge_count(), static_cast<std::uint32_t>(kept_.size()), scope_, 0, rule_node_,
-                    at.file, static_cast<std::uint32_t>(at.line), kind, differentiable, false});
+  Node& node = nodes_.emplace_back();
+  node.op = op;
+  node.type = type;
+  node.first_edge = edge_count();
+  node.first_kept = static_cast<std::uint32_t>(kept_.size());
+  node.scope = scope_;
+  node.rule_of = rule_node_;
+  node.file = at.file;
+  node.line = static_cast<std::uint32_t>(at.line);
+  node.kind = kind;
+  node.differentiable = differentiable;
   return node_count() - 1;
 }
 
@@ -100,29 +110,15 @@ Var Graph::use(const Parameter& parameter, SourceLocation at) {
   return var;
 }
 
-Recorder::Place Recorder::place(std::span<const VarRef> operands, SourceLocation at) {
-  Graph* recorded = nullptr;
-  Graph* met = nullptr;
-  for (const auto [var] : operands) {
-    if (!var->is_recorded()) {
-      if (!met) met = var->graph();
-      continue;
-    }
-    Graph* graph = var->graph();
-    if (!graph->contains(*var)) {
-      throw GraphError(
-          fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
-                      var->id(), to_string(at)));
-    }
-    if (recorded && recorded != graph) {
-      throw GraphError(
-          fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
-                      to_string(at)));
-    }
-    recorded = graph;
-  }
-  if (!recorded) return {met, false};
-  return {recorded, recorded->is_recording()};
+void Recorder::throw_stale(const Var& var, SourceLocation at) {
+  throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
+                               var.id(), to_string(at)));
+}
+
+void Recorder::throw_two_graphs(SourceLocation at) {
+  throw GraphError(
+      fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
+                  to_string(at)));
 }
 
 void* Recorder::allocate(Graph& graph, std::size_t bytes, std::size_t alignment) {

@@ -1,52 +1,14 @@
 #include "core/pool.hpp"
 
-#include <bit>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WEFT_POISONS_FREED_MEMORY
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WEFT_POISONS_FREED_MEMORY
-#endif
-#endif
-#ifdef WEFT_POISONS_FREED_MEMORY
-#include <sanitizer/asan_interface.h>
-#endif
-
 namespace weft::detail {
 
 namespace {
-
-// Under AddressSanitizer a cached block is as forbidden as one that was freed.
-void poison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
-#ifdef WEFT_POISONS_FREED_MEMORY
-  __asan_poison_memory_region(block, bytes);
-#endif
-}
-void unpoison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t bytes) {
-#ifdef WEFT_POISONS_FREED_MEMORY
-  __asan_unpoison_memory_region(block, bytes);
-#endif
-}
-
-// Four classes per power of two from 64 bytes on: at most a quarter of a block is unused.
-std::uint8_t class_of(std::size_t bytes) {
-  if (bytes <= 64) return 0;
-  const int power = std::bit_width(bytes - 1) - 1;  // 2^power < bytes <= 2^(power + 1)
-  const std::size_t quarter = std::size_t{1} << (power - 2);
-  const auto step = static_cast<int>((bytes - (std::size_t{1} << power) + quarter - 1) / quarter);  // 1 .. 4
-  return static_cast<std::uint8_t>((power - 6) * 4 + step);
-}
-
-std::size_t bytes_of(std::uint8_t size_class) {
-  const std::size_t power = std::size_t{64} << (size_class / 4);
-  return power + power / 4 * (size_class % 4);
-}
 
 // Every pool there is, and which have no thread now. Reached only when a thread begins or ends.
 struct Registry {
@@ -60,7 +22,9 @@ Registry& registry() {
   return *registry;
 }
 
-struct Lease {
+}  // namespace
+
+struct Pool::Lease {
   Pool* pool;
   Lease() {
     Registry& all = registry();
@@ -77,43 +41,30 @@ struct Lease {
     Registry& all = registry();
     const std::lock_guard lock(all.mutex);
     all.idle.push_back(pool);
-    current = nullptr;
+    current_ = nullptr;
   }
-  static inline thread_local Pool* current = nullptr;  // trivially destroyed: valid while the thread ends
 };
 
-}  // namespace
-
-Pool& Pool::of_this_thread() {
-  if (!Lease::current) {
-    static thread_local Lease lease;
-    Lease::current = lease.pool;
-  }
-  return *Lease::current;
+Pool& Pool::lease() {
+  static thread_local Lease lease;
+  current_ = lease.pool;
+  return *current_;
 }
 
-void* Pool::allocate(std::size_t bytes, std::uint8_t& size_class) {
-  size_class = class_of(bytes);
+void Pool::add_block(std::uint8_t size_class) {
+  if (returned_.load(std::memory_order_relaxed)) take_back_returned();
+  if (free_[size_class]) return;
   const std::size_t size = bytes_of(size_class);
-  if (!free_[size_class] && returned_.load(std::memory_order_relaxed)) take_back_returned();
-  void* block = free_[size_class];
-  if (block) {
-    unpoison(block, size);
-    free_[size_class] = free_[size_class]->next;
-    statistics_.cached -= size;
-  } else {
-    block = std::aligned_alloc(64, (size + 63) / 64 * 64);
-    if (!block) throw std::bad_alloc();
-    ++statistics_.system_allocations;
-  }
-  statistics_.live += size;
-  if (statistics_.live > statistics_.peak) statistics_.peak = statistics_.live;
-  return block;
+  void* block = std::aligned_alloc(64, (size + 63) / 64 * 64);
+  if (!block) throw std::bad_alloc();
+  ++statistics_.system_allocations;
+  free_[size_class] = new (block) FreeBlock{nullptr, size_class};
+  statistics_.cached += size;
 }
 
 void Pool::release(Pool* owner, void* block, std::uint8_t size_class) noexcept {
   auto* freed = new (block) FreeBlock{nullptr, size_class};
-  if (owner == Lease::current) {
+  if (owner == current_) {
     owner->take_back(freed);
     return;
   }

@@ -119,14 +119,14 @@ class Engine {
   }
 
   void call_rule(NodeId n) {
-    const Graph::Node node = graph_.nodes_[n];  // a copy: recording moves the array
+    const Op& op = *graph_.op(n);
     const std::span<const NodeId> recorded_inputs = graph_.inputs(n);
-    inputs_.assign(recorded_inputs.begin(), recorded_inputs.end());
-    wanted_.clear();
-    for (const NodeId input : inputs_) wanted_.push_back((active_[input] & influenced) != 0);
-    results_.assign(inputs_.size(), Var());
+    inputs_.assign(recorded_inputs.begin(), recorded_inputs.end());  // a copy: recording moves the array
+    wanted_.resize(inputs_.size());
+    for (std::size_t i = 0; i < inputs_.size(); ++i) wanted_[i] = active_[inputs_[i]] & influenced;
+    results_.resize(inputs_.size());  // all empty
     graph_.rule_node_ = n;
-    if (record_) enter_gradient_scope(node.scope);
+    if (record_) enter_gradient_scope(graph_.scope_of(n));
 
     const Tensor* output = graph_.find_kept(n, kept_output);
     const Var y(output ? *output : Tensor(), &graph_, n, graph_.epoch_);
@@ -134,15 +134,16 @@ class Engine {
     Gradients gx(&graph_, n, inputs_, wanted_, results_);
     std::size_t operand = 0;
     try {
-      node.op->backward(y, gy, gx);
+      op.backward(y, gy, gx);
       if (observer_) observer_->rule_ended(n, inputs_, results_);
       for (; operand < inputs_.size(); ++operand) {
-        if (wanted_[operand]) accumulate(inputs_[operand], std::move(results_[operand]));
+        Var result = std::exchange(results_[operand], Var());
+        if (wanted_[operand]) accumulate(inputs_[operand], std::move(result));
       }
     } catch (Error& error) {
-      error.add_context(operand == 0 ? fmt::format("in the gradient of {} (node {})", node.op->info().name, n)
+      error.add_context(operand == 0 ? fmt::format("in the gradient of {} (node {})", op.info().name, n)
                                      : fmt::format("in the gradient of {} (node {}, operand {})",
-                                                   node.op->info().name, n, operand));
+                                                   op.info().name, n, operand));
       graph_.tables_->last_error = {n, {}, {}, error.what()};
       throw;
     }
@@ -150,7 +151,7 @@ class Engine {
 
   void accumulate(NodeId input, Var g) {
     if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
-    const TensorType wanted = graph_.type(input);  // a copy: recording moves the array
+    const TensorType& wanted = graph_.type(input);
     if (g.dtype() != wanted.dtype) {
       throw DTypeError(fmt::format("the rule set a gradient of {} for an operand of {}", name(g.dtype()),
                                    name(wanted.dtype)));
@@ -168,7 +169,7 @@ class Engine {
     }
   }
 
-  static Var undo_broadcast(const Var& g, const Shape& shape) {
+  static Var undo_broadcast(const Var& g, Shape shape) {  // a copy: recording moves the array
     if (!broadcastable_to(shape, g.shape())) {
       throw ShapeError(fmt::format("the rule set a gradient of shape {} for an operand of shape {}",
                                    to_string(g.shape()), to_string(shape)));

@@ -6,7 +6,9 @@
 
 #include "kernels/elementwise.hpp"
 #include "kernels/im2col.hpp"
+#include "kernels/narrow_convolution.hpp"
 #include "kernels/onednn.hpp"
+#include "kernels/winograd.hpp"
 
 namespace weft {
 
@@ -42,6 +44,10 @@ void relu_in_place(Tensor& y) {
   });
 }
 
+bool takes_winograd(const Convolution& c, const Tensor& a, const Tensor& b) {
+  return a.dtype() == DType::f32 && winograd::fits(c) && winograd::is_moderate(a) && winograd::is_moderate(b);
+}
+
 }  // namespace
 
 std::string convolution_problem(const Shape& x, const Shape& w, const Conv2dOptions& o) {
@@ -68,6 +74,8 @@ Convolution make_convolution(const Shape& x, const Shape& w, const Conv2dOptions
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
+  if (narrow::fits(c)) return narrow::convolution(c, x, w, b, relu);
+  if (takes_winograd(c, x, w)) return winograd::convolution(c, x, w, b, relu);
   Tensor y;
   if (x.dtype() == DType::f32 && c.has_products()) {
     y = onednn::convolution(c, x, w, b);
@@ -80,6 +88,7 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
 }
 
 Tensor convolution_input_gradient(const Convolution& c, const Tensor& gy, const Tensor& w) {
+  if (takes_winograd(c, gy, w)) return winograd::input_gradient(c, gy, w);
   if (gy.dtype() == DType::f32 && c.has_products()) return onednn::convolution_input_gradient(c, gy, w);
   Tensor gx = Tensor::zeros(c.x_shape(), gy.dtype());
   if (c.has_products()) im2col::add_input_gradient(c, gy, w, gx);
@@ -87,6 +96,7 @@ Tensor convolution_input_gradient(const Convolution& c, const Tensor& gy, const 
 }
 
 Tensor convolution_weight_gradient(const Convolution& c, const Tensor& x, const Tensor& gy) {
+  if (takes_winograd(c, x, gy)) return winograd::weight_gradient(c, x, gy);
   if (x.dtype() == DType::f32 && c.has_products()) return onednn::convolution_weight_gradient(c, x, gy);
   Tensor gw = Tensor::zeros(c.w_shape(), x.dtype());
   if (c.has_products()) im2col::add_weight_gradient(c, x, gy, gw);

@@ -46,6 +46,11 @@ WEFT_VECTOR_LOOP void raise_row(const T* __restrict x, std::int32_t row, T* __re
   }
 }
 
+// Channels are taken eight at a time, whose loops the compiler unrolls: with few channels the loops over them
+// are too short otherwise. The last eight may reach beyond the channels of a position: lines are that much
+// longer, and what is written there is the next position's, which is written later.
+constexpr int lanes = 8;
+
 // The same along a row whose elements are the best of their column. Of equal ones the upper wins, then the
 // left one.
 template <bool indexed, class T>
@@ -53,24 +58,32 @@ WEFT_VECTOR_LOOP void raise_columns(const WindowAxis& w, std::int64_t channels, 
                                     const std::int32_t* __restrict rows, T* __restrict y,
                                     std::int32_t* __restrict index) {
   const auto width = static_cast<std::int32_t>(w.extent);
-  for (std::int64_t j = 0; j < w.positions; ++j, y += channels, index += indexed ? channels : 0) {
+  for (std::int64_t j = 0; j < w.positions; ++j) {
     const std::int64_t first = w.source(j, w.first_tap(j)), last = w.source(j, w.last_tap(j));
-    for (std::int64_t k = 0; k < channels; ++k) {
-      y[k] = best[first * channels + k];
-      if constexpr (indexed) index[k] = rows[first * channels + k] * width + static_cast<std::int32_t>(first);
-    }
-    for (std::int64_t column = first + 1; column < last; ++column) {
-      const T* x = best + column * channels;
-#pragma omp simd
-      for (std::int64_t k = 0; k < channels; ++k) {
-        const bool larger = !(x[k] <= y[k]) && y[k] == y[k];
-        if constexpr (indexed) {
-          const std::int32_t position =
-              rows[column * channels + k] * width + static_cast<std::int32_t>(column);
-          const bool equal = x[k] == y[k] || (x[k] != x[k] && y[k] != y[k]);
-          index[k] = larger || (equal && position < index[k]) ? position : index[k];
+    for (std::int64_t k = 0; k < channels; k += lanes) {
+      T most[lanes];
+      std::int32_t at[lanes];
+      for (int l = 0; l < lanes; ++l) {
+        most[l] = best[first * channels + k + l];
+        if constexpr (indexed)
+          at[l] = rows[first * channels + k + l] * width + static_cast<std::int32_t>(first);
+      }
+      for (std::int64_t column = first + 1; column < last; ++column) {
+        const T* x = best + column * channels + k;
+        for (int l = 0; l < lanes; ++l) {
+          const bool larger = !(x[l] <= most[l]) && most[l] == most[l];
+          if constexpr (indexed) {
+            const std::int32_t position =
+                rows[column * channels + k + l] * width + static_cast<std::int32_t>(column);
+            const bool equal = x[l] == most[l] || (x[l] != x[l] && most[l] != most[l]);
+            at[l] = larger || (equal && position < at[l]) ? position : at[l];
+          }
+          most[l] = larger ? x[l] : most[l];
         }
-        y[k] = larger ? x[k] : y[k];
+      }
+      for (int l = 0; l < lanes; ++l) {
+        y[j * channels + k + l] = most[l];
+        if constexpr (indexed) index[j * channels + k + l] = at[l];
       }
     }
   }
@@ -131,17 +144,21 @@ void max_lines(const Pooling& p, const T* x, T* y, std::int32_t* index) {
   const std::int64_t x_line = p.window.w.extent * p.channels, y_line = p.window.w.positions * p.channels;
   const std::int64_t grain = std::max<std::int64_t>(1, pooling_grain / (x_line * p.window.h.taps));
   parallel_for(p.images * p.window.h.positions, grain, [&](std::int64_t begin, std::int64_t end) {
-    Tensor best_memory({x_line}, dtype_of<T>()), row_memory({indexed ? x_line : 0}, DType::i32);
-    T* best = best_memory.mutable_values<T>().data();
-    std::int32_t* rows = row_memory.mutable_values<std::int32_t>().data();
+    Tensor value_memory = Tensor::zeros({x_line + y_line + 2 * lanes}, dtype_of<T>());
+    Tensor index_memory = Tensor::zeros({indexed ? x_line + y_line + 2 * lanes : 0}, DType::i32);
+    T* best = value_memory.mutable_values<T>().data();
+    T* most = best + x_line + lanes;
+    std::int32_t* rows = index_memory.mutable_values<std::int32_t>().data();
+    std::int32_t* at = indexed ? rows + x_line + lanes : nullptr;
     for_each_line(p, begin, end, [&](std::int64_t line, std::int64_t, std::int64_t first, std::int64_t last) {
       const auto row = [&](std::int64_t l) { return static_cast<std::int32_t>(l % p.window.h.extent); };
       std::copy_n(x + first * x_line, x_line, best);
       if constexpr (indexed) std::fill_n(rows, x_line, row(first));
       for (std::int64_t l = first + 1; l < last; ++l)
         raise_row<indexed>(x + l * x_line, row(l), best, rows, x_line);
-      raise_columns<indexed>(p.window.w, p.channels, best, rows, y + line * y_line,
-                             indexed ? index + line * y_line : nullptr);
+      raise_columns<indexed>(p.window.w, p.channels, best, rows, most, at);
+      std::copy_n(most, y_line, y + line * y_line);
+      if constexpr (indexed) std::copy_n(at, y_line, index + line * y_line);
     });
   });
 }
@@ -257,9 +274,9 @@ Tensor scatter_by_position(const Tensor& gy, const Tensor& index, const Shape& x
     T* to = gx.mutable_values<T>().data();
     parallel_for(gy.extent(0), std::max<std::int64_t>(1, pooling_grain / image),
                  [&](std::int64_t begin, std::int64_t end) {
-                   std::fill(to + begin * image, to + end * image, T(0));
                    for (std::int64_t row = begin * rows; row < end * rows; ++row) {
                      T* target = to + row / rows * image;
+                     if (row % rows == 0) std::fill_n(target, image, T(0));
                      for (std::int64_t k = row * channels; k < (row + 1) * channels; ++k) {
                        target[at[k] * channels + k - row * channels] += from[k];
                      }

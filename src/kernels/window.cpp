@@ -37,14 +37,16 @@ std::string reach_problem(std::string_view what, std::int64_t taps, std::int64_t
 
 }  // namespace
 
+// Without a division where no tap reads padding, which is nearly everywhere.
 std::int64_t WindowAxis::first_tap(std::int64_t position) const {
-  return std::clamp<std::int64_t>(ceil_divide(std::max<std::int64_t>(-source(position, 0), 0), dilation), 0,
-                                  taps);
+  const std::int64_t missing = -source(position, 0);
+  return missing <= 0 ? 0 : std::min(ceil_divide(missing, dilation), taps);
 }
 
 std::int64_t WindowAxis::last_tap(std::int64_t position) const {
-  return std::clamp<std::int64_t>(
-      ceil_divide(std::max<std::int64_t>(extent - source(position, 0), 0), dilation), 0, taps);
+  const std::int64_t available = extent - source(position, 0);
+  if (available >= reach()) return taps;
+  return std::min(ceil_divide(std::max<std::int64_t>(available, 0), dilation), taps);
 }
 
 std::string window_problem(Size2 extent, const WindowOptions& o) {

@@ -68,45 +68,69 @@ std::int64_t place(Line<T>& line, const Convolution& c, const T* image, std::int
 
 // ---- forward ----------------------------------------------------------------------------------------------
 
-// Outputs at `count` positions from j on, of one block of channels, whose filter is w [lines, run, lanes].
-template <int count, class T>
-[[gnu::always_inline]] inline void convolve_tile(const Line<T>& line, std::int64_t j, std::int64_t first,
-                                                 std::int64_t last, const T* w, const T* b, T* y,
-                                                 std::int64_t width) {
+// What a short block of channels has too much of is the next position's, which is stored later.
+template <class T>
+[[gnu::always_inline]] inline void store_output(const Line<T>& line, std::int64_t j,
+                                                typename Lanes<T>::Vector sum, T* y, std::int64_t width) {
+  if (line.relu) sum = sum < 0 ? typename Lanes<T>::Vector{} : sum;
+  T* to = y + j * line.out_channels;
+  if (width == line.out_channels ? j + 1 < line.positions || width == Lanes<T>::count
+                                 : width == Lanes<T>::count)
+    return Lanes<T>::store(sum, to);
+  for (std::int64_t l = 0; l < width; ++l) to[l] = sum[l];
+}
+
+// Outputs at `tile` inner positions from j on, of one block of channels, whose filter is w [lines, run,
+// lanes]. `step` is x_step where it is known beforehand: addresses need fewer registers then.
+template <int step, class T>
+[[gnu::always_inline]] inline void convolve_tile(const Line<T>& line, std::int64_t j, const T* w, const T* b,
+                                                 T* y, std::int64_t width) {
   using Vector = typename Lanes<T>::Vector;
   constexpr int lanes = Lanes<T>::count;
-  Vector sums[count];
-  const Vector start = Lanes<T>::load(b);
-  for (int k = 0; k < count; ++k) sums[k] = start;
-  const T* x = line.x + j * line.x_step - line.margin;
+  const std::int64_t x_step = step > 0 ? step : line.x_step;
+  Vector sums[tile];
+  for (Vector& sum : sums) sum = Lanes<T>::load(b);
+  const T* x = line.x + j * x_step - line.margin;
   for (std::int64_t p = 0; p < line.lines; ++p, x += line.x_line, w += line.run * lanes) {
-    for (std::int64_t t = first; t < last; ++t) {
+    for (std::int64_t t = 0; t < line.run; ++t) {
       const Vector filter = Lanes<T>::load(w + t * lanes);
 #pragma GCC unroll 12
-      for (int k = 0; k < count; ++k) sums[k] += filter * x[k * line.x_step + t];
+      for (int k = 0; k < tile; ++k) sums[k] += filter * x[k * x_step + t];
     }
   }
-  for (int k = 0; k < count; ++k, y += line.out_channels) {
-    if (line.relu) sums[k] = sums[k] < 0 ? Vector{} : sums[k];
-    if (width == lanes)
-      Lanes<T>::store(sums[k], y);
-    else
-      for (std::int64_t l = 0; l < width; ++l) y[l] = sums[k][l];
+  for (int k = 0; k < tile; ++k) store_output(line, j + k, sums[k], y, width);
+}
+
+// The output at position j, of the taps within the image. Four sums at a time: one would wait for itself.
+template <class T>
+[[gnu::always_inline]] inline void convolve_position(const Line<T>& line, std::int64_t j, const T* w,
+                                                     const T* b, T* y, std::int64_t width) {
+  using Vector = typename Lanes<T>::Vector;
+  constexpr int lanes = Lanes<T>::count;
+  Vector sums[4] = {Lanes<T>::load(b)};
+  const std::int64_t first = line.first(j), last = line.last(j);
+  const T* x = line.x + j * line.x_step - line.margin;
+  for (std::int64_t p = 0; p < line.lines; ++p, x += line.x_line, w += line.run * lanes) {
+    std::int64_t t = first;
+    for (; t + 4 <= last; t += 4) {
+      for (int k = 0; k < 4; ++k) sums[k] += Lanes<T>::load(w + (t + k) * lanes) * x[t + k];
+    }
+    for (; t < last; ++t) sums[0] += Lanes<T>::load(w + t * lanes) * x[t];
   }
+  store_output(line, j, (sums[0] + sums[1]) + (sums[2] + sums[3]), y, width);
+}
+
+template <int step, class T>
+WEFT_VECTOR_LOOP void convolve_line(const Line<T>& line, const T* w, const T* b, T* y, std::int64_t width) {
+  std::int64_t j = 0;
+  for (; j < line.inner_begin; ++j) convolve_position(line, j, w, b, y, width);
+  for (; j + tile <= line.inner_end; j += tile) convolve_tile<step>(line, j, w, b, y, width);
+  for (; j < line.positions; ++j) convolve_position(line, j, w, b, y, width);
 }
 
 template <class T>
-WEFT_VECTOR_LOOP void convolve_line(const Line<T>& line, const T* w, const T* b, T* y, std::int64_t width) {
-  const auto edge = [&](std::int64_t j) {
-    convolve_tile<1>(line, j, line.first(j), line.last(j), w, b, y + j * line.out_channels, width);
-  };
-  std::int64_t j = 0;
-  for (; j < line.inner_begin; ++j) edge(j);
-  for (; j + tile <= line.inner_end; j += tile)
-    convolve_tile<tile>(line, j, 0, line.run, w, b, y + j * line.out_channels, width);
-  for (; j < line.inner_end; ++j)
-    convolve_tile<1>(line, j, 0, line.run, w, b, y + j * line.out_channels, width);
-  for (; j < line.positions; ++j) edge(j);
+auto convolve_line_of(std::int64_t x_step) {
+  return x_step == 1 ? convolve_line<1, T> : x_step == 3 ? convolve_line<3, T> : convolve_line<0, T>;
 }
 
 std::int64_t block_count(const Convolution& c, int lanes) { return (c.out_channels + lanes - 1) / lanes; }
@@ -127,50 +151,97 @@ Tensor in_blocks(const Convolution& c, std::int64_t rows, const T* from) {
 
 // ---- gradients of the parameters --------------------------------------------------------------------------
 
-// Of a block of a line of gy: the positions where it is not zero, its values there, and how many. relu's
-// gradient is taken on the way where `y` is given.
+// A block of channels of one line of gy, and of y where relu's gradient is to be taken. `readable` elements
+// from gy on belong to the tensor.
 template <class T>
-WEFT_VECTOR_LOOP std::int64_t gather_gradients(const Line<T>& line, const T* gy, const T* y, bool all,
-                                               std::int64_t width, std::int32_t* at, T* g) {
+struct GradientLine {
+  const T *gy, *y;
+  std::int64_t width, readable;
+};
+
+// What a short block of channels has too much of is some other channel's; no sum of it is looked at.
+template <class T>
+[[gnu::always_inline]] inline typename Lanes<T>::Vector load_block(const GradientLine<T>& from,
+                                                                   const T* values, std::int64_t offset) {
+  if (offset + Lanes<T>::count <= from.readable) return Lanes<T>::load(values + offset);
+  T block[Lanes<T>::count] = {};
+  for (std::int64_t l = 0; l < from.width; ++l) block[l] = values[offset + l];
+  return Lanes<T>::load(block);
+}
+
+template <class T>
+[[gnu::always_inline]] inline bool is_zero(const T* values, std::int64_t width) {
+  if (width == Lanes<T>::count) {
+    std::uint64_t bits[4];
+    std::memcpy(bits, values, sizeof bits);
+    return (bits[0] | bits[1] | bits[2] | bits[3]) == 0;
+  }
+  bool zero = true;
+  for (std::int64_t l = 0; l < width; ++l) zero &= values[l] == T(0);
+  return zero;
+}
+
+// The positions where the line is not zero (`all`: every one), its values there, and how many.
+template <class T>
+WEFT_VECTOR_LOOP std::int64_t gather_gradients(const Line<T>& line, const GradientLine<T>& from, bool all,
+                                               std::int32_t* at, T* g) {
+  using Vector = typename Lanes<T>::Vector;
   constexpr int lanes = Lanes<T>::count;
   std::int64_t count = 0;
   for (std::int64_t j = 0; j < line.positions; ++j) {
-    const T* from = gy + j * line.out_channels;
-    bool zero = true;
-    if (width == lanes) {
-      std::uint64_t bits[4];
-      std::memcpy(bits, from, sizeof bits);
-      zero = (bits[0] | bits[1] | bits[2] | bits[3]) == 0;
-    } else {
-      for (std::int64_t l = 0; l < width; ++l) zero &= from[l] == T(0);
-    }
-    if (zero && !all) continue;
-    T* to = g + count * lanes;
-    const T* output = y ? y + j * line.out_channels : nullptr;
-    for (std::int64_t l = 0; l < width; ++l) to[l] = output && output[l] <= T(0) ? T(0) : from[l];
-    for (std::int64_t l = width; l < lanes; ++l) to[l] = T(0);
-    at[count++] = static_cast<std::int32_t>(j);
+    at[count] = static_cast<std::int32_t>(j);
+    count += all || !is_zero(from.gy + j * line.out_channels, from.width);
+  }
+  for (std::int64_t n = 0; n < count; ++n) {
+    const std::int64_t offset = at[n] * line.out_channels;
+    Vector block = load_block(from, from.gy, offset);
+    if (from.y) block = load_block(from, from.y, offset) <= 0 ? Vector{} : block;
+    Lanes<T>::store(block, g + n * lanes);
   }
   return count;
 }
 
-// gw [run, lanes] += x at the taps [t, t + count) of one line, times g, over the gathered positions [begin,
-// end).
-template <int count, class T>
-[[gnu::always_inline]] inline void add_products(const Line<T>& line, const T* x, std::int64_t t,
+// gw [lines, run, lanes] += x at the taps [t, t + width) of `height` lines from p on, times g, over the
+// gathered positions [begin, end).
+template <int height, int width, class T>
+[[gnu::always_inline]] inline void add_products(const Line<T>& line, std::int64_t p, std::int64_t t,
                                                 const std::int32_t* at, const T* g, std::int64_t begin,
                                                 std::int64_t end, T* gw) {
   using Vector = typename Lanes<T>::Vector;
   constexpr int lanes = Lanes<T>::count;
-  Vector sums[count];
-  std::memcpy(sums, gw + t * lanes, sizeof sums);
+  Vector sums[height][width];
+  T* to = gw + (p * line.run + t) * lanes;
+  for (int r = 0; r < height; ++r) {
+    for (int k = 0; k < width; ++k) sums[r][k] = Lanes<T>::load(to + (r * line.run + k) * lanes);
+  }
+  const T* x = line.x + p * line.x_line - line.margin + t;
   for (std::int64_t n = begin; n < end; ++n) {
     const Vector gradient = Lanes<T>::load(g + n * lanes);
-    const T* taps = x + at[n] * line.x_step - line.margin + t;
+    const T* taps = x + at[n] * line.x_step;
 #pragma GCC unroll 12
-    for (int k = 0; k < count; ++k) sums[k] += gradient * taps[k];
+    for (int r = 0; r < height; ++r) {
+#pragma GCC unroll 12
+      for (int k = 0; k < width; ++k) sums[r][k] += gradient * taps[r * line.x_line + k];
+    }
   }
-  std::memcpy(gw + t * lanes, sums, sizeof sums);
+  for (int r = 0; r < height; ++r) {
+    for (int k = 0; k < width; ++k) Lanes<T>::store(sums[r][k], to + (r * line.run + k) * lanes);
+  }
+}
+
+// The same for the taps [t, t + width) of all lines, several lines at a time where registers allow it.
+template <int width, class T>
+[[gnu::always_inline]] inline std::int64_t add_columns(const Line<T>& line, std::int64_t t,
+                                                       const std::int32_t* at, const T* g, std::int64_t begin,
+                                                       std::int64_t end, T* gw) {
+  constexpr int height = tile / width;
+  for (; t + width <= line.run; t += width) {
+    std::int64_t p = 0;
+    for (; p + height <= line.lines; p += height)
+      add_products<height, width>(line, p, t, at, g, begin, end, gw);
+    for (; p < line.lines; ++p) add_products<1, width>(line, p, t, at, g, begin, end, gw);
+  }
+  return t;
 }
 
 // Adds what one line of outputs gives to gw [lines, run, lanes] and gb [lanes].
@@ -178,22 +249,23 @@ template <class T>
 WEFT_VECTOR_LOOP void add_line_gradients(const Line<T>& line, const std::int32_t* at, const T* g,
                                          std::int64_t count, T* gw, T* gb) {
   constexpr int lanes = Lanes<T>::count;
+  auto sum = Lanes<T>::load(gb);
+  for (std::int64_t n = 0; n < count; ++n) sum += Lanes<T>::load(g + n * lanes);
+  Lanes<T>::store(sum, gb);
+  std::int64_t begin = 0, end = count;
+  while (begin < count && at[begin] < line.inner_begin) ++begin;
+  while (end > begin && at[end - 1] >= line.inner_end) --end;
+  std::int64_t t = add_columns<12>(line, 0, at, g, begin, end, gw);
+  t = add_columns<6>(line, t, at, g, begin, end, gw);
+  t = add_columns<5>(line, t, at, g, begin, end, gw);
+  t = add_columns<3>(line, t, at, g, begin, end, gw);
+  add_columns<1>(line, t, at, g, begin, end, gw);
   for (std::int64_t n = 0; n < count; ++n) {
-    for (int l = 0; l < lanes; ++l) gb[l] += g[n * lanes + l];
-  }
-  const std::int64_t begin = std::lower_bound(at, at + count, line.inner_begin) - at;
-  const std::int64_t end = std::lower_bound(at, at + count, line.inner_end) - at;
-  for (std::int64_t p = 0; p < line.lines; ++p, gw += line.run * lanes) {
-    const T* x = line.x + p * line.x_line;
-    std::int64_t t = 0;
-    for (; t + tile <= line.run; t += tile) add_products<tile>(line, x, t, at, g, begin, end, gw);
-    for (; t + 4 <= line.run; t += 4) add_products<4>(line, x, t, at, g, begin, end, gw);
-    for (; t < line.run; ++t) add_products<1>(line, x, t, at, g, begin, end, gw);
-    const auto edge = [&](std::int64_t n) {
-      for (t = line.first(at[n]); t < line.last(at[n]); ++t) add_products<1>(line, x, t, at, g, n, n + 1, gw);
-    };
-    for (std::int64_t n = 0; n < begin; ++n) edge(n);
-    for (std::int64_t n = end; n < count; ++n) edge(n);
+    if (n >= begin && n < end) continue;  // done: an inner position
+    for (std::int64_t p = 0; p < line.lines; ++p) {
+      for (t = line.first(at[n]); t < line.last(at[n]); ++t)
+        add_products<1, 1>(line, p, t, at, g, n, n + 1, gw);
+    }
   }
 }
 
@@ -229,7 +301,7 @@ void add_lines(const Convolution& c, const T* x, const T* y, const T* gy, bool a
                std::int64_t end, PartialSums<T>& sums) {
   constexpr int lanes = Lanes<T>::count;
   Line<T> line = line_of<T>(c, false);
-  Tensor positions({line.positions}, DType::i32), gradients({line.positions, lanes}, dtype_of<T>());
+  Tensor positions({line.positions + 1}, DType::i32), gradients({line.positions, lanes}, dtype_of<T>());
   auto* at = positions.mutable_values<std::int32_t>().data();
   T* g = gradients.mutable_values<T>().data();
   const std::int64_t y_line = line.positions * c.out_channels;
@@ -240,7 +312,8 @@ void add_lines(const Convolution& c, const T* x, const T* y, const T* gy, bool a
     for (std::int64_t block = 0; block * lanes < c.out_channels; ++block) {
       const std::int64_t from = n * y_line + block * lanes;
       const std::int64_t width = std::min<std::int64_t>(lanes, c.out_channels - block * lanes);
-      const std::int64_t count = gather_gradients(line, gy + from, y ? y + from : nullptr, all, width, at, g);
+      const GradientLine<T> gradient{gy + from, y ? y + from : nullptr, width, c.y_shape().elements() - from};
+      const std::int64_t count = gather_gradients(line, gradient, all, at, g);
       add_line_gradients(
           line, at, g, count,
           sums.w.template mutable_values<T>().data() + (block * c.taps() + p * line.run) * lanes,
@@ -282,13 +355,14 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
     const std::int64_t lines = std::max<std::int64_t>(1, grain / (y_line * c.taps()));
     parallel_for(c.images * c.window.h.positions, lines, [&](std::int64_t begin, std::int64_t end) {
       Line<T> line = line_of<T>(c, relu);
+      const auto convolve = convolve_line_of<T>(line.x_step);
       for (std::int64_t n = begin; n < end; ++n) {
         const T* image = from + n / c.window.h.positions * c.window.h.extent * line.x_line;
         const std::int64_t p = place(line, c, image, n % c.window.h.positions);
         for (std::int64_t block = 0; block * lanes < c.out_channels; ++block) {
-          convolve_line(line, filter + (block * c.taps() + p * line.run) * lanes, start + block * lanes,
-                        to + n * y_line + block * lanes,
-                        std::min<std::int64_t>(lanes, c.out_channels - block * lanes));
+          convolve(line, filter + (block * c.taps() + p * line.run) * lanes, start + block * lanes,
+                   to + n * y_line + block * lanes,
+                   std::min<std::int64_t>(lanes, c.out_channels - block * lanes));
         }
       }
     });

@@ -1,4 +1,4 @@
-// Matrix products on raw memory: f32 by oneDNN (onednn.cpp), f64 by CBLAS (gemm.cpp).
+// Matrix products on raw memory: f32 by oneDNN but where OpenBLAS is faster, f64 by OpenBLAS.
 #pragma once
 
 #include <cstdint>

@@ -227,7 +227,7 @@ Tensor convolution_weight_gradient(const Convolution& c, const Tensor& x, const 
   return gw;
 }
 
-}  // namespace onednn
+bool has_avx512() { return dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core; }
 
 void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
   const dnnl::status status =
@@ -237,5 +237,7 @@ void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
     throw Error(fmt::format("oneDNN cannot multiply [{}, {}] by [{}, {}]", s.m, s.k, s.k, s.n));
   }
 }
+
+}  // namespace onednn
 
 }  // namespace weft

@@ -135,7 +135,7 @@ class Folder {
     for (std::size_t i = 0; i < period && i < 3; ++i) {
       const Group::Item& item = wrapper.items[i];
       if (i > 0) name += ", ";
-      name += item.is_group ? groups_[item.id].name : headline(s_, item.id);
+      name += item.is_group ? std::string_view(groups_[item.id].name) : headline(s_, item.id);
     }
     return period > 3 ? name + fmt::format(" and {} more", period - 3) : name;
   }

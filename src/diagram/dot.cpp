@@ -24,10 +24,9 @@ std::uint64_t width_of(std::size_t columns) {
   return static_cast<std::uint64_t>(std::ceil(inches * 100));
 }
 
-// An image of a box: its line, fill and shape, each as an attribute's text.
+// Of a box that is no op.
 struct Look {
-  std::string_view name, shape, style, fill, line;
-  bool double_border = false;
+  std::string_view name, shape, fill;
 };
 
 class DotWriter {
@@ -85,9 +84,8 @@ class DotWriter {
   }
   // As "{:.0f}" writes it.
   void append_whole(double number) {
-    constexpr double exact = 1e15;
-    number >= 0 && number < exact&& number == std::floor(number) ? append(static_cast<std::uint64_t>(number))
-                                                                 : raw("{:.0f}", number);
+    const bool is_exact = number >= 0 && number < 1e15 && number == std::floor(number);
+    is_exact ? append(static_cast<std::uint64_t>(number)) : raw("{:.0f}", number);
   }
   void end_item() {
     append("];\n");
@@ -105,18 +103,12 @@ class DotWriter {
     text_cut_ |= append_escaped(buffer_, text, kind);
     buffer_.push_back('"');
   }
-  void attribute(std::string_view name, std::string_view plain) {
-    buffer_.push_back(' ');
-    append(name);
-    buffer_.push_back('=');
-    append(plain);
-  }
   void color(std::string_view name, std::string_view value) {
-    buffer_.push_back(' ');
+    append(" ");
     append(name);
     append("=\"");
     append(value);
-    buffer_.push_back('"');
+    append("\"");
   }
   void indent() {
     for (std::size_t i = 0; i <= depth_; ++i) append("  ");
@@ -239,14 +231,9 @@ class DotWriter {
   }
 
   Look source_look(NodeKind kind) const {
-    switch (kind) {
-      case NodeKind::input:
-        return {"input", "invhouse", "filled", theme_.input, theme_.line};
-      case NodeKind::parameter:
-        return {"parameter", "cylinder", "filled", theme_.parameter, theme_.line};
-      default:
-        return {"constant", "note", "filled", theme_.plain, theme_.line};
-    }
+    if (kind == NodeKind::input) return {"input", "invhouse", theme_.input};
+    if (kind == NodeKind::parameter) return {"parameter", "cylinder", theme_.parameter};
+    return {"constant", "note", theme_.plain};
   }
 
   // Attributes of the look; those of a plain op are the default.
@@ -292,8 +279,11 @@ class DotWriter {
       if (s_.is_op(n)) style = style.empty() ? "filled,rounded,diagonals" : style + ",diagonals";
       line = theme_.alarm;
     }
-    if (!s_.is_op(n)) attribute("shape", source_look(s_.kind(n)).shape);
-    if (n == s_.failed_rule) attribute("shape", "octagon");
+    if (!s_.is_op(n)) {
+      append(" shape=");
+      append(source_look(s_.kind(n)).shape);
+    }
+    if (n == s_.failed_rule) append(" shape=octagon");
     if (!style.empty()) color("style", style);
     if (!mark.fill.empty()) fill = mark.fill;
     if (fill != theme_.plain) color("fillcolor", fill);

@@ -129,6 +129,29 @@ TEST_CASE("nodes, edges, parameters, FLOPs and bytes that are drawn and hidden a
   }
 }
 
+TEST_CASE("what a part takes from elsewhere is drawn beside it: not folded, not counted", "[diagram][fold]") {
+  constexpr int values = 30, most = 10;
+  Graph g;
+  const Var x = g.input(Tensor::zeros({2}), "x");
+  std::vector<Var> elsewhere;
+  for (int i = 0; i < values; ++i) elsewhere.push_back(tanh(x));
+  for (int i = 0; i < values; ++i) {
+    const Scope scope = g.scope(fmt::format("block{}", i));
+    scale(exp(elsewhere[static_cast<std::size_t>(i)]), i);
+  }
+  const Snapshot s = take_snapshot(g);
+  Scene scene(s, {});
+  scene.view.outside.assign(s.node_count(), false);
+  scene.view.shown[x.id()] = false;
+  for (const Var& value : elsewhere) scene.view.outside[value.id()] = true;
+  const bool repeats = GENERATE(false, true);
+  const Canvas canvas = folded_canvas(s, scene.outline, scene.view, {.repeats = repeats, .max_boxes = most});
+  CHECK(std::ranges::count(canvas.boxes, BoxKind::outside, &Box::kind) == values);
+  CHECK(canvas.boxes.size() <= values + most);
+  CHECK(canvas.visible + canvas.hidden == 2 * values);
+  CHECK(canvas.groups[0].totals.nodes == 2 * values);
+}
+
 TEST_CASE("whatever is folded, no cycle appears, and a greater depth shows no less", "[diagram][fold]") {
   const unsigned seed = GENERATE(range(0u, 6u));
   Graph g;

@@ -34,7 +34,7 @@ class Painter {
     std::vector<std::uint32_t> consumers(s_.node_count());
     for (std::uint32_t e = 0; e < s_.edge_count(); ++e) ++consumers[s_.edge_target({e})];
     for (NodeId n = 0; n < s_.node_count(); ++n) {
-      canvas_.inlined[n] = view_.shown[n] && !is_outside(n) && s_.kind(n) == NodeKind::constant &&
+      canvas_.inlined[n] = view_.shown[n] && !view_.is_outside(n) && s_.kind(n) == NodeKind::constant &&
                            s_.labels[n] != 0 && consumers[n] == 1;
     }
   }
@@ -64,22 +64,20 @@ class Painter {
       ++canvas_.hidden;
       return;
     }
-    ++canvas_.visible;
-    const BoxKind kind = is_outside(n)                ? BoxKind::outside
+    const BoxKind kind = view_.is_outside(n)          ? BoxKind::outside
                          : view_.rules && s_.is_op(n) ? BoxKind::rule
                                                       : BoxKind::node;
+    canvas_.visible += kind != BoxKind::outside;
     canvas_.boxes.push_back({kind, n, cluster});
     canvas_.box_of[n] = static_cast<std::uint32_t>(canvas_.boxes.size() - 1);
   }
-
-  bool is_outside(NodeId n) const { return !view_.outside.empty() && view_.outside[n]; }
 
   // What is outside has its edges into this canvas only.
   void find_first_uses() {
     canvas_.first_use.assign(s_.node_count(), 0);
     for (std::uint32_t e = s_.edge_count(); e-- > 0;) {
       const NodeId consumer = s_.edge_source({e});
-      if (view_.shown[consumer] && !is_outside(consumer)) canvas_.first_use[s_.edge_target({e})] = e;
+      if (view_.shown[consumer] && !view_.is_outside(consumer)) canvas_.first_use[s_.edge_target({e})] = e;
     }
   }
 
@@ -133,7 +131,7 @@ class Painter {
   void data_edges() {
     for (std::uint32_t e = 0; e < s_.edge_count(); ++e) {
       const NodeId input = s_.edge_target({e}), consumer = s_.edge_source({e});
-      if (is_outside(consumer)) continue;
+      if (view_.is_outside(consumer)) continue;
       if (canvas_.inlined[input] && view_.shown[consumer]) {
         ++canvas_.hidden_edges;
         continue;
@@ -162,6 +160,14 @@ class Painter {
   std::unordered_map<std::uint64_t, std::size_t> merged_;  // pair of boxes: edge
 };
 
+// What comes from elsewhere is never folded, and no part of the totals.
+void add_outside(const View& view, Group& all) {
+  for (NodeId n = 0; n < view.outside.size(); ++n) {
+    if (view.outside[n]) all.items.push_back({false, n, n});
+  }
+  std::ranges::stable_sort(all.items, {}, &Group::Item::first);
+}
+
 }  // namespace
 
 Canvas whole_canvas(const Snapshot& s, const Outline& outline, const View& view) {
@@ -178,8 +184,8 @@ Canvas folded_canvas(const Snapshot& s, const Outline& outline, const View& view
                      const FoldOptions& options) {
   Canvas canvas;
   canvas.groups = group_tree(s, outline, view);
-  canvas.folded_further =
-      fold(s, canvas.groups, options, static_cast<std::size_t>(std::ranges::count(view.outside, true)));
+  canvas.folded_further = fold(s, canvas.groups, options);
+  add_outside(view, canvas.groups[0]);
   Painter(s, view, canvas).paint(true);
   return canvas;
 }

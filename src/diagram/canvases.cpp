@@ -124,8 +124,10 @@ class CanvasMaker {
     for (const NodeId n : members) {
       for (const NodeId input : scene_.s.inputs(n)) outside[input] = outside[input] || !shown[input];
     }
-    for (NodeId n = 0; n < scene_.s.node_count(); ++n)
-      shown[n] = (shown[n] || outside[n]) && scene_.view.shown[n];
+    for (NodeId n = 0; n < scene_.s.node_count(); ++n) {
+      outside[n] = outside[n] && scene_.view.shown[n];
+      shown[n] = shown[n] || outside[n];
+    }
     part.view.shown = std::move(shown);
     part.view.outside = std::move(outside);
   }

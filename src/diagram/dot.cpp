@@ -17,17 +17,16 @@ namespace weft::diagram {
 
 namespace {
 
-// In inches, from the advance of a 10 pt monospaced font and the margins, so that Graphviz's own metrics do
-// not matter.
-double width_of(std::size_t columns) {
+// In hundredths of an inch, from the advance of a 10 pt monospaced font and the margins, so that Graphviz's
+// own metrics do not matter.
+std::uint64_t width_of(std::size_t columns) {
   const double inches = (6.02 * static_cast<double>(columns) + 16) / 72;
-  return std::ceil(inches * 100) / 100;
+  return static_cast<std::uint64_t>(std::ceil(inches * 100));
 }
 
-// An image of a box: its line, fill and shape, each as an attribute's text.
+// Of a box that is no op.
 struct Look {
-  std::string_view name, shape, style, fill, line;
-  bool double_border = false;
+  std::string_view name, shape, fill;
 };
 
 class DotWriter {
@@ -73,10 +72,20 @@ class DotWriter {
   void raw(fmt::format_string<T...> format, T&&... values) {
     fmt::format_to(fmt::appender(buffer_), format, std::forward<T>(values)...);
   }
-  void append(std::string_view text) { buffer_.append(text); }
+  // Inlined, so that a literal is a move or two: an item has dozens of parts.
+  void append(std::string_view text) {
+    const std::size_t size = buffer_.size();
+    buffer_.resize(size + text.size());
+    std::copy(text.begin(), text.end(), buffer_.data() + size);
+  }
   void append(std::uint64_t number) {
     const fmt::format_int digits(number);
-    buffer_.append(std::string_view(digits.data(), digits.size()));
+    append(std::string_view(digits.data(), digits.size()));
+  }
+  // As "{:.0f}" writes it.
+  void append_whole(double number) {
+    const bool is_exact = number >= 0 && number < 1e15 && number == std::floor(number);
+    is_exact ? append(static_cast<std::uint64_t>(number)) : raw("{:.0f}", number);
   }
   void end_item() {
     append("];\n");
@@ -94,18 +103,12 @@ class DotWriter {
     text_cut_ |= append_escaped(buffer_, text, kind);
     buffer_.push_back('"');
   }
-  void attribute(std::string_view name, std::string_view plain) {
-    buffer_.push_back(' ');
-    append(name);
-    buffer_.push_back('=');
-    append(plain);
-  }
   void color(std::string_view name, std::string_view value) {
-    buffer_.push_back(' ');
+    append(" ");
     append(name);
     append("=\"");
     append(value);
-    buffer_.push_back('"');
+    append("\"");
   }
   void indent() {
     for (std::size_t i = 0; i <= depth_; ++i) append("  ");
@@ -221,21 +224,16 @@ class DotWriter {
         return group(box);
       case BoxKind::outside:
         raw(" class=\"outside\" shape=plaintext style=\"\"");
-        finish_box("from elsewhere\n" + types_[s_.type_of[box.id]]);
+        finish_box(fmt::format("from elsewhere\n{}", types_[s_.type_of[box.id]]));
         quoted("tooltip", headline(s_, box.id), StringKind::label);
         return end_item();
     }
   }
 
   Look source_look(NodeKind kind) const {
-    switch (kind) {
-      case NodeKind::input:
-        return {"input", "invhouse", "filled", theme_.input, theme_.line};
-      case NodeKind::parameter:
-        return {"parameter", "cylinder", "filled", theme_.parameter, theme_.line};
-      default:
-        return {"constant", "note", "filled", theme_.plain, theme_.line};
-    }
+    if (kind == NodeKind::input) return {"input", "invhouse", theme_.input};
+    if (kind == NodeKind::parameter) return {"parameter", "cylinder", theme_.parameter};
+    return {"constant", "note", theme_.plain};
   }
 
   // Attributes of the look; those of a plain op are the default.
@@ -281,8 +279,11 @@ class DotWriter {
       if (s_.is_op(n)) style = style.empty() ? "filled,rounded,diagonals" : style + ",diagonals";
       line = theme_.alarm;
     }
-    if (!s_.is_op(n)) attribute("shape", source_look(s_.kind(n)).shape);
-    if (n == s_.failed_rule) attribute("shape", "octagon");
+    if (!s_.is_op(n)) {
+      append(" shape=");
+      append(source_look(s_.kind(n)).shape);
+    }
+    if (n == s_.failed_rule) append(" shape=octagon");
     if (!style.empty()) color("style", style);
     if (!mark.fill.empty()) fill = mark.fill;
     if (fill != theme_.plain) color("fillcolor", fill);
@@ -292,10 +293,14 @@ class DotWriter {
     if (is_root) append(" peripheries=2");
   }
 
-  void finish_box(const std::string& label, std::size_t margin = 0) {
+  void finish_box(std::string_view label, std::size_t margin = 0) {
     // The viewer writes measurements of up to 26 columns.
-    raw(" width={:.2f}",
-        width_of(std::max<std::size_t>(columns(label) + margin, style_.spare_line ? 26 : 0)));
+    const std::uint64_t width =
+        width_of(std::max<std::size_t>(columns(label) + margin, style_.spare_line ? 26 : 0));
+    append(" width=");
+    append(width / 100);
+    append(width % 100 < 10 ? ".0" : ".");
+    append(width % 100);
     quoted("label", label, StringKind::label);
   }
 
@@ -303,14 +308,17 @@ class DotWriter {
 
   std::string label_of(const Box& box, const Mark& mark) {
     const NodeId n = box.id;
-    std::string first = headline(s_, n);
-    if (box.kind == BoxKind::rule) first = "gradient of " + s_.text(s_.op(n).name);
-    if (box.kind == BoxKind::node && outline_.is_unused(n) && s_.rule_of(n) == no_node) first += " (unused)";
-    if (is_changed(n)) first = std::string(1, view_.changes[n].sign) + " " + first;
-    std::string label = shortened(first, max_label_columns, text_cut_);
+    std::string label;
+    if (is_changed(n)) label.append({view_.changes[n].sign, ' '});
+    if (box.kind == BoxKind::rule)
+      label.append("gradient of ").append(s_.text(s_.op(n).name));
+    else
+      label.append(headline(s_, n));
+    if (box.kind == BoxKind::node && outline_.is_unused(n) && s_.rule_of(n) == no_node) label += " (unused)";
+    label = shortened(label, max_label_columns, text_cut_);
     const bool is_value = s_.kind(n) == NodeKind::constant && s_.labels[n] != 0;
     const bool is_failed_call = n == s_.failed_rule && !s_.failed_op.empty();  // it has no output
-    if (!is_value && !is_failed_call) label += "\n" + types_[s_.type_of[n]];
+    if (!is_value && !is_failed_call) label.append("\n").append(types_[s_.type_of[n]]);
     if (!canvas_.is_whole && box.kind == BoxKind::node) label += scalars_of(n);
     if (view_.calls && !view_.rules && view_.calls->active[n] && s_.is_op(n)) label += gradient_line(n);
     if (is_changed(n) && !view_.changes[n].what.empty())
@@ -338,6 +346,15 @@ class DotWriter {
     return "\ngradient to " + to;
   }
 
+  // Nodes in a row mostly have one file.
+  void add_source(NodeId n) {
+    if (s_.files[n] == 0) return;
+    if (s_.files[n] != last_file_) file_text_ = source_file(s_.text(last_file_ = s_.files[n]), source_root_);
+    if (!tooltip_.empty()) tooltip_ += ", ";
+    const fmt::format_int line(s_.lines[n]);
+    tooltip_.append(file_text_).append(":").append(line.data(), line.size());
+  }
+
   void node(const Box& box) {
     const NodeId n = box.id;
     Mark mark = overlay_.mark(box);
@@ -346,15 +363,16 @@ class DotWriter {
     finish_box(label_of(box, mark), mark.alarm ? 4 : 0);  // diagonals cut the corners
     const bool is_op = s_.is_op(n);
     tooltip_.assign(is_op ? s_.text(s_.attributes[n]) : std::string(s_.name(n)));
-    const std::string source = source_text(s_, n, source_root_);
-    if (!tooltip_.empty() && !source.empty()) tooltip_ += ", ";
-    tooltip_ += source;
+    add_source(n);
     quoted("tooltip", tooltip_, StringKind::label);
     if (is_op) quoted("weft_op", s_.text(s_.op(n).name), StringKind::value);
     if (s_.attributes[n] != 0) quoted("weft_attr", s_.text(s_.attributes[n]), StringKind::value);
     if (s_.names[n] != 0) quoted("weft_name", s_.name(n), StringKind::value);
     quoted("weft_type", types_[s_.type_of[n]], StringKind::value);
-    if (is_op && box.kind == BoxKind::node) raw(" weft_flops={:.0f}", s_.flops[n]);
+    if (is_op && box.kind == BoxKind::node) {
+      append(" weft_flops=");
+      append_whole(s_.flops[n]);
+    }
     if (outline_.frame_of[n] != s_.scope_of(n)) raw(" weft_recorded_in=s{}", s_.scope_of(n));
     if (!mark.value.empty()) quoted(fmt::format("weft_{}", overlay_.name()), mark.value, StringKind::value);
     end_item();
@@ -462,6 +480,8 @@ class DotWriter {
   std::vector<std::string> types_;
   fmt::memory_buffer buffer_;
   std::string tooltip_;
+  std::string file_text_;  // of last_file_
+  StringId last_file_ = 0;
   std::size_t depth_ = 0;  // of the open cluster
   bool text_cut_ = false;
 };

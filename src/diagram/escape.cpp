@@ -9,6 +9,7 @@ namespace {
 
 constexpr char32_t replacement = 0xFFFD;
 constexpr std::string_view dots = "...";
+constexpr std::size_t longest_escape = 5;                   // "&amp;"
 constexpr std::size_t longest_look = 4 * max_string_bytes;  // no more of a text is ever read
 
 struct CodePoint {
@@ -83,6 +84,28 @@ std::string_view escape(char c, StringKind kind) {
   }
 }
 
+// Most texts are short ASCII: one pass. Appends nothing and returns false where a character is not.
+bool append_plain(fmt::memory_buffer& out, std::string_view text, StringKind kind) {
+  const std::size_t begin = out.size();
+  out.resize(begin + longest_escape * text.size());
+  char* end = out.data() + begin;
+  for (const char c : text) {
+    const bool is_verbatim = c >= 0x20 && c < 0x7F && c != '\\' && c != '"' && c != '&';
+    if (is_verbatim) {
+      *end++ = c;
+      continue;
+    }
+    const std::string_view special = escape(c, kind);
+    if (special.empty() && c != '&') {
+      out.resize(begin);
+      return false;
+    }
+    end = special.empty() ? std::fill_n(end, 1, c) : std::copy(special.begin(), special.end(), end);
+  }
+  out.resize(static_cast<std::size_t>(end - out.data()));
+  return true;
+}
+
 }  // namespace
 
 std::string sanitized(std::string_view text) {
@@ -102,6 +125,10 @@ std::string sanitized(std::string_view text) {
 
 std::size_t columns(std::string_view text) {
   std::size_t longest = 0, line = 0;
+  for (; !text.empty() && static_cast<unsigned char>(text[0]) < 0x80; text.remove_prefix(1)) {
+    line = text[0] == '\n' ? 0 : line + 1;
+    longest = std::max(longest, line);
+  }
   while (!text.empty()) {
     const CodePoint c = decode(text);
     line = c.value == '\n' ? 0 : line + columns_of(c.value);
@@ -112,6 +139,7 @@ std::size_t columns(std::string_view text) {
 }
 
 std::string shortened(std::string_view text, std::size_t max_columns, bool& cut) {
+  if (text.size() <= max_columns && is_plain(text)) return std::string(text);
   std::string clean = sanitized(text.substr(0, longest_look));
   std::size_t width = 0, end = 0, kept = 0;  // kept: what leaves room for the dots
   while (end < clean.size()) {
@@ -129,11 +157,7 @@ std::string shortened(std::string_view text, std::size_t max_columns, bool& cut)
 }
 
 bool append_escaped(fmt::memory_buffer& out, std::string_view text, StringKind kind) {
-  const auto is_verbatim = [](char c) { return c >= 0x20 && c < 0x7F && c != '\\' && c != '"' && c != '&'; };
-  if (text.size() <= max_string_bytes && std::all_of(text.begin(), text.end(), is_verbatim)) {
-    out.append(text);
-    return false;
-  }
+  if (text.size() <= max_string_bytes / longest_escape && append_plain(out, text, kind)) return false;
   const std::string clean = sanitized(text.substr(0, longest_look));
   std::string_view rest = clean;
   const std::size_t begin = out.size();

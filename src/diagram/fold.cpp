@@ -31,12 +31,11 @@ Totals totals_of(const Snapshot& s, NodeId n) {
 
 class Folder {
  public:
-  Folder(const Snapshot& s, std::vector<Group>& groups, const FoldOptions& options, std::size_t outside)
+  Folder(const Snapshot& s, std::vector<Group>& groups, const FoldOptions& options)
       : s_(s),
         groups_(groups),
         options_(options),
         most_(static_cast<std::size_t>(std::max(options.max_boxes, 2))),
-        outside_(outside),
         scratch_(s) {}
 
   bool run() {
@@ -135,7 +134,7 @@ class Folder {
     for (std::size_t i = 0; i < period && i < 3; ++i) {
       const Group::Item& item = wrapper.items[i];
       if (i > 0) name += ", ";
-      name += item.is_group ? groups_[item.id].name : headline(s_, item.id);
+      name += item.is_group ? std::string_view(groups_[item.id].name) : headline(s_, item.id);
     }
     return period > 3 ? name + fmt::format(" and {} more", period - 3) : name;
   }
@@ -187,7 +186,7 @@ class Folder {
     });
     bool folded = false;
     for (const std::uint32_t g : open) {
-      if (boxes[0] <= most_ + outside_) break;
+      if (boxes[0] <= most_) break;
       if (groups_[g].pinned) continue;
       const std::size_t saved = boxes[g] - 1;
       groups_[g].open = false;
@@ -205,7 +204,6 @@ class Folder {
   std::vector<Group>& groups_;
   const FoldOptions& options_;
   const std::size_t most_;
-  const std::size_t outside_;
   RepeatScratch scratch_;
 };
 
@@ -225,9 +223,8 @@ std::vector<Group> group_tree(const Snapshot& s, const Outline& outline, const V
     }
   }
   for (NodeId n = 0; n < s.node_count(); ++n) {
-    if (!view.shown[n]) continue;
-    const bool outside = !view.outside.empty() && view.outside[n];
-    Group& group = groups[outside ? 0 : outline.frame_of[n]];
+    if (!view.shown[n] || view.is_outside(n)) continue;
+    Group& group = groups[outline.frame_of[n]];
     group.items.push_back({false, n, n});
     add_totals(group.totals, totals_of(s, n));
     if (is_movable(s.kind(n))) continue;
@@ -247,8 +244,8 @@ std::vector<Group> group_tree(const Snapshot& s, const Outline& outline, const V
   return groups;
 }
 
-bool fold(const Snapshot& s, std::vector<Group>& groups, const FoldOptions& options, std::size_t outside) {
-  return Folder(s, groups, options, outside).run();
+bool fold(const Snapshot& s, std::vector<Group>& groups, const FoldOptions& options) {
+  return Folder(s, groups, options).run();
 }
 
 bool matches(std::string_view pattern, std::string_view path) {

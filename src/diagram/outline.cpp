@@ -107,29 +107,27 @@ std::string Outline::frame_path(const Snapshot& s, std::uint32_t frame) const {
   return path;
 }
 
-std::string source_text(const Snapshot& s, NodeId n, const std::string& root) {
-  if (s.files[n] == 0) return {};
-  const std::string& file = s.text(s.files[n]);
+std::string source_file(const std::string& file, const std::string& root) {
   if (!root.empty()) {
     const std::filesystem::path relative = std::filesystem::path(file).lexically_relative(root);
-    if (!relative.empty() && *relative.begin() != "..")
-      return fmt::format("{}:{}", relative.generic_string(), s.lines[n]);
+    if (!relative.empty() && *relative.begin() != "..") return relative.generic_string();
   }
-  const std::size_t slash = file.find_last_of('/');
-  return fmt::format("{}:{}", std::string_view(file).substr(slash == std::string::npos ? 0 : slash + 1),
-                     s.lines[n]);
+  return file.substr(file.find_last_of('/') + 1);  // npos + 1 is 0
 }
 
-std::string headline(const Snapshot& s, NodeId n) {
+std::string source_text(const Snapshot& s, NodeId n, const std::string& root) {
+  return s.files[n] == 0 ? "" : fmt::format("{}:{}", source_file(s.text(s.files[n]), root), s.lines[n]);
+}
+
+std::string_view headline(const Snapshot& s, NodeId n) {
   if (s.labels[n] != 0) return s.text(s.labels[n]);
   const std::string_view name = s.name(n);
   if (name.empty()) {
     constexpr std::array<std::string_view, 4> kinds = {"input", "parameter", "constant", "op"};
-    return std::string(kinds[static_cast<std::size_t>(s.kind(n))]);
+    return kinds[static_cast<std::size_t>(s.kind(n))];
   }
   const std::size_t slash = name.find_last_of('/');
-  return std::string(slash == std::string_view::npos || slash + 1 == name.size() ? name
-                                                                                 : name.substr(slash + 1));
+  return slash == std::string_view::npos || slash + 1 == name.size() ? name : name.substr(slash + 1);
 }
 
 }  // namespace weft::diagram

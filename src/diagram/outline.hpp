@@ -39,11 +39,13 @@ struct Outline {
 
 inline bool is_movable(NodeKind kind) { return kind == NodeKind::parameter || kind == NodeKind::constant; }
 
-// "model.cpp:21": the file relative to `root`, or its name alone where it is not below it.
+// "model.cpp": `file` relative to `root`, or its name alone where it is not below it.
+std::string source_file(const std::string& file, const std::string& root);
+// "model.cpp:21", or nothing where the record does not know.
 std::string source_text(const Snapshot& s, NodeId n, const std::string& root);
 
 // The first line of a box: an op's text, the last part of a parameter's or an input's name, a constant's
-// value.
-std::string headline(const Snapshot& s, NodeId n);
+// value. The text is the snapshot's.
+std::string_view headline(const Snapshot& s, NodeId n);
 
 }  // namespace weft::diagram

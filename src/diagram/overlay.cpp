@@ -83,8 +83,9 @@ MemoryPeak memory_peak(const Snapshot& s) {
 }
 
 Overlay::Overlay(const Snapshot& s, const Canvas& canvas, DiagramOverlay kind)
-    : s_(s), first_box_(canvas.boxes.data()), kind_(kind), sums_(canvas.boxes.size()) {
+    : s_(s), first_box_(canvas.boxes.data()), kind_(kind) {
   if (kind == DiagramOverlay::shape) return;
+  sums_.resize(canvas.boxes.size());
   if (kind == DiagramOverlay::memory) {
     const MemoryPeak peak = memory_peak(s);
     peak_ = peak.node;

@@ -32,6 +32,8 @@ struct View {
   bool forward_edges = true;
   bool rules = false;  // ops are drawn as rule calls, edges by `calls`
   std::optional<RuleCalls> calls = {};
+
+  bool is_outside(NodeId n) const { return !outside.empty() && outside[n]; }
 };
 View make_view(const Snapshot& s, const DiagramOptions& options);
 

@@ -2,7 +2,6 @@
 dark mode, table. Usage: view.py PROGRAM, which writes the views into a folder. Exits 77 where there is no browser."""
 
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,18 +10,11 @@ import unittest
 from pathlib import Path
 from xml.etree import ElementTree
 
-try:
-    from selenium import webdriver
-    from selenium.common.exceptions import NoAlertPresentException
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.common.keys import Keys
-except ImportError:
-    print("skipped: no selenium, the HTML view was not tested")
-    sys.exit(77)
-if not shutil.which("chromium") or not shutil.which("chromedriver"):
-    print("skipped: no chromium, the HTML view was not tested")
-    sys.exit(77)
+from chromium import start_chromium
+from selenium import webdriver
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 
 
 class View(unittest.TestCase):
@@ -30,12 +22,7 @@ class View(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory(prefix="weft-view-")
         subprocess.run([PROGRAM, cls.folder.name], check=True)
-        options = webdriver.ChromeOptions()
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1400,900",
-                         "--host-resolver-rules=MAP * ~NOTFOUND"):
-            options.add_argument(argument)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        cls.browser = webdriver.Chrome(service=Service(shutil.which("chromedriver")), options=options)
+        cls.browser = start_chromium()
 
     @classmethod
     def tearDownClass(cls):

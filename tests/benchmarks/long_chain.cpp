@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <fstream>
 #include <memory>
 
+#include "resident.hpp"
 #include "weft/weft.hpp"
 
 using namespace weft;
@@ -23,16 +23,6 @@ struct Marks {
   std::array<double, 3> milliseconds;  // record, backward, destroy
   double record_bytes, peak_bytes;     // an op
 };
-
-// VmRSS and VmHWM: what the process holds and the most it ever held.
-double resident_bytes(std::string_view entry) {
-  std::ifstream status("/proc/self/status");
-  for (std::string name; status >> name;) {
-    double kilobytes = 0;
-    if (name == entry && status >> kilobytes) return 1024 * kilobytes;
-  }
-  return 0;
-}
 
 template <class F>
 double milliseconds_of(F&& f) {

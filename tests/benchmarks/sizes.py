@@ -94,8 +94,8 @@ def place_names(program, addresses):
             name = shorter
         name = name.split("(")[0]
         if not name.startswith("std::"):
-            names.append(name if where.startswith("??") else f"{name} at {where.rsplit('/', 1)[-1]}")
-    return " < ".join(names)
+            names.append(name if where.endswith("?") else f"{name} at {where.rsplit('/', 1)[-1]}")
+    return " < ".join(names[:4])
 
 
 class Table:

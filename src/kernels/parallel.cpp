@@ -54,10 +54,7 @@ int threads() {
   return omp_get_max_threads();
 }
 
-int thread_count() {
-  const int count = threads();
-  return omp_in_parallel() ? 1 : count;
-}
+int thread_count() { return omp_in_parallel() ? 1 : threads(); }
 
 constinit thread_local int detail::forced_threads = 0;
 

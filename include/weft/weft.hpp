@@ -21,4 +21,5 @@
 #include "weft/random.hpp"
 #include "weft/shape.hpp"
 #include "weft/tensor.hpp"
+#include "weft/threads.hpp"
 #include "weft/train.hpp"

@@ -1,21 +1,66 @@
 #include "kernels/parallel.hpp"
 
+#include <fmt/format.h>
 #include <omp.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "weft/error.hpp"
+#include "weft/threads.hpp"
+
 namespace weft {
 
-int thread_count() { return omp_in_parallel() ? 1 : omp_get_max_threads(); }
+namespace {
+
+constexpr int most_threads = 1024;  // OpenMP ends the process where it cannot start as many as were asked for
+
+// OpenMP knows a count of each thread, which starts as OMP_NUM_THREADS says: whether this thread's was set.
+constinit thread_local bool count_is_set = false;
+
+int count_from_environment() {  // 0: not set
+  const char* variable = std::getenv("WEFT_NUM_THREADS");
+  const std::string_view text = variable ? variable : "";
+  if (text.empty()) return 0;
+  int n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc{} || end != text.data() + text.size() || n < 1 || n > most_threads) {
+    throw Error(fmt::format("WEFT_NUM_THREADS takes a number of threads from 1 to {}, found '{}'",
+                            most_threads, text));
+  }
+  return n;
+}
+
+}  // namespace
+
+void set_threads(int n) {
+  if (n < 1 || n > most_threads) {
+    throw Error(fmt::format("set_threads takes 1 to {} threads, found {}", most_threads, n));
+  }
+  omp_set_num_threads(n);
+  count_is_set = true;
+}
+
+int threads() {
+  if (!count_is_set) {
+    static const int wanted = count_from_environment();
+    if (wanted > 0) omp_set_num_threads(wanted);
+    count_is_set = true;
+  }
+  return omp_get_max_threads();
+}
+
+int thread_count() { return omp_in_parallel() ? 1 : threads(); }
 
 constinit thread_local int detail::forced_threads = 0;
 
-ForcedThreads::ForcedThreads(int threads)
-    : outer_forced_(detail::forced_threads), outer_threads_(omp_get_max_threads()) {
-  detail::forced_threads = threads;
-  omp_set_num_threads(threads);
+ForcedThreads::ForcedThreads(int count) : outer_forced_(detail::forced_threads), outer_threads_(threads()) {
+  detail::forced_threads = count;
+  omp_set_num_threads(count);
 }
 
 ForcedThreads::~ForcedThreads() {
@@ -38,9 +83,8 @@ void detail::parallel_ranges(std::int64_t count, std::int64_t grain,
                              void (*body)(void*, std::int64_t, std::int64_t), void* context) {
   if (count <= 0) return;
   if (forced_threads > 0) return forced_ranges(count, body, context);
-  const std::int64_t parts =
-      std::min<std::int64_t>(omp_get_max_threads(), count / std::max<std::int64_t>(grain, 1));
-  if (parts <= 1 || omp_in_parallel()) return body(context, 0, count);
+  const std::int64_t parts = std::min<std::int64_t>(thread_count(), count / std::max<std::int64_t>(grain, 1));
+  if (parts <= 1) return body(context, 0, count);
 #pragma omp parallel num_threads(static_cast <int>(parts))
   {
     const std::int64_t part = omp_get_thread_num(), threads = omp_get_num_threads();

@@ -18,7 +18,7 @@ int thread_count();  // how many threads work may be spread over from here
 // While it lives, work of this thread is spread over so many threads however small it is: for checks.
 class ForcedThreads {
  public:
-  explicit ForcedThreads(int threads);
+  explicit ForcedThreads(int count);
   ForcedThreads(const ForcedThreads&) = delete;
   ForcedThreads& operator=(const ForcedThreads&) = delete;
   ~ForcedThreads();

@@ -1,7 +1,8 @@
 """The rows of training_rows.cpp in PyTorch: "ROW SECONDS" lines in, "MILLISECONDS STEPS LOSS" lines out.
 
-    python3 torch_rows.py THREADS [channels_last]
+    OMP_NUM_THREADS=2 python3 torch_rows.py [channels_last]
 """
+import os
 import statistics
 import sys
 import time
@@ -9,9 +10,8 @@ import time
 import torch
 from torch import nn
 
-threads = int(sys.argv[1])
-channels_last = "channels_last" in sys.argv[2:]
-torch.set_num_threads(threads)
+channels_last = "channels_last" in sys.argv[1:]
+torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 torch.manual_seed(1)
 
 

@@ -1,5 +1,6 @@
 // An op defined in user code: it is recorded, differentiated, checked and drawn like weft's own.
 #include <cmath>
+#include <filesystem>
 #include <weft/weft.hpp>
 
 using namespace weft;

@@ -1,4 +1,5 @@
 // What padding does to an image: writes a picture of it before and after, for each mode.
+#include <filesystem>
 #include <weft/weft.hpp>
 
 #include "support/hand_signs.hpp"

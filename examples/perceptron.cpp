@@ -1,5 +1,6 @@
 // The seed article's perceptron 12288-25-12-6 on hand signs, and its `predict` on single images.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <weft/weft.hpp>
 
 #include "support/signs_data.hpp"

@@ -1,6 +1,7 @@
 // Trains a CNN to read hand signs from HDF5 files, and leaves its graph, curves, mistakes and weights in a
 // folder.
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <weft/weft.hpp>
 
 #include "support/signs_data.hpp"

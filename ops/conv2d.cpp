@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "kernels/narrow_convolution.hpp"
+#include "kernels/relu.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -31,7 +32,9 @@ struct Conv2d final : Op {
         return;
       }
     }
-    const Var g = options.relu ? relu_gradient(y, gy) : gy;
+    const Var g = !options.relu    ? gy
+                  : gx.recording() ? relu_gradient(y, gy)
+                                   : Var(relu_gradient_kernel(y.value(), gx.take(gy)));
     if (gx.wants(0)) gx.set(0, conv2d_input_gradient(g, gx.input(1), gx.shape(0), options));
     if (gx.wants(1)) gx.set(1, conv2d_weight_gradient(gx.input(0), g, gx.shape(1), options));
     if (gx.operand_count() == 3 && gx.wants(2)) gx.set(2, sum(g, {.axes = {0, 1, 2}}));

@@ -2,6 +2,8 @@
 //   y_i  = max(x_i, 0)
 //   gx_i = gy_i where y_i > 0, else 0        at x_i = 0 the gradient is 0
 // NaN stays NaN. Keeps y, not x.
+#include "kernels/relu.hpp"
+
 #include "kernels/elementwise.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
@@ -21,7 +23,7 @@ struct Positive {
 
 struct Relu final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    gx.set(0, relu_gradient(y, gy));
+    gx.set(0, gx.recording() ? relu_gradient(y, gy) : relu_gradient_kernel(y.value(), gx.take(gy)));
   }
   const OpInfo& info() const override { return relu_info(); }
 };

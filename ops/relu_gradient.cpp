@@ -1,7 +1,7 @@
 // relu_gradient(y, gy): gy where y > 0, else 0; the gradient of relu whose output is y.
 //   g_i   = gy_i where y_i > 0, else 0       NaN in y lets gy through, as NaN came from the operand
 //   ggy_i = gg_i where y_i > 0, else 0       gy_i enters linearly; the derivative by y is 0 almost everywhere
-#include "kernels/elementwise.hpp"
+#include "kernels/relu.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -10,13 +10,6 @@ namespace weft {
 const OpInfo& relu_gradient_info();
 
 namespace {
-
-struct WherePositive {
-  template <class T>
-  T operator()(T y, T gy) const {
-    return y <= T(0) ? T(0) : gy;
-  }
-};
 
 struct ReluGradient final : Op {
   void backward(const Var&, const Var& gg, Gradients& gx) const override {
@@ -34,7 +27,7 @@ Var relu_gradient(const Var& y, const Var& gy, SourceLocation at) {
   if (y.shape() != gy.shape())
     fail<ShapeError>("relu_gradient", "y and gy differ in shape", {{"y", y}, {"gy", gy}}, at);
   const Saved saved{.operands = is_differentiable(gy) ? operand(0) : 0};
-  return record(ReluGradient{}, zip(y.value(), gy.value(), WherePositive{}), {y, gy}, saved, at);
+  return record(ReluGradient{}, relu_gradient_kernel(y.value(), gy.value()), {y, gy}, saved, at);
 }
 
 const OpInfo& relu_gradient_info() {

@@ -24,7 +24,9 @@ struct Scale final : Op {
   double factor;
   explicit Scale(double factor) : factor(factor) {}
 
-  void backward(const Var&, const Var& gy, Gradients& gx) const override { gx.set(0, scale(gy, factor)); }
+  void backward(const Var&, const Var& gy, Gradients& gx) const override {
+    gx.set(0, gx.recording() ? scale(gy, factor) : map_in_place(gx.take(gy), Times{factor}));
+  }
   const OpInfo& info() const override { return scale_info(); }
   Attributes attributes() const override { return {{"factor", factor}}; }
 };

@@ -31,7 +31,7 @@ struct LogisticGradient {
 
 struct Sigmoid final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    gx.set(0, gx.recording() ? gy * (y * (1 - y)) : zip(y.value(), gy.value(), LogisticGradient{}));
+    gx.set(0, gx.recording() ? gy * (y * (1 - y)) : zip_in_place(y.value(), gx.take(gy), LogisticGradient{}));
   }
   const OpInfo& info() const override { return sigmoid_info(); }
 };

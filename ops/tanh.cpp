@@ -29,7 +29,7 @@ struct TanhGradient {
 
 struct Tanh final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    gx.set(0, gx.recording() ? gy * (1 - y * y) : zip(y.value(), gy.value(), TanhGradient{}));
+    gx.set(0, gx.recording() ? gy * (1 - y * y) : zip_in_place(y.value(), gx.take(gy), TanhGradient{}));
   }
   const OpInfo& info() const override { return tanh_info(); }
 };

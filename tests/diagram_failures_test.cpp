@@ -9,6 +9,7 @@
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/graphml.hpp>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "diagram_records.hpp"
@@ -21,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 const std::vector<std::string> formats = {"dot", "svg", "pdf", "png", "html", "json", "graphml", "txt"};
-constexpr std::chrono::milliseconds ample(60'000);
+constexpr double ample = 60;  // seconds
 
 // Files of this process and its children end at so many bytes, as on a full disk.
 class FileSizeLimit {

@@ -6,6 +6,8 @@
 #include <boost/property_tree/ptree.hpp>
 #include <boost/property_tree/xml_parser.hpp>
 #include <catch2/catch.hpp>
+#include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <memory>
@@ -25,7 +27,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds ample(60'000);  // a loaded machine must not fail a test
+constexpr double ample = 60;  // seconds: a loaded machine must not fail a test
 
 // In one scope, with parallel edges only.
 void record_chain(Graph& g, int ops) {
@@ -103,7 +105,7 @@ TEST_CASE("an SVG holds every node, edge and scope by its id and is well-formed 
   const DiagramReport report =
       save_diagram(g, folder / "model.svg", {.fold = {.repeats = false}, .layout_budget = ample});
   CHECK(report.degraded.empty());
-  CHECK(report.files == std::vector<fs::path>{folder / "model.svg"});
+  CHECK(report.files == std::vector<std::string>{folder / "model.svg"});
   CHECK(report.visible == g.node_count());
   REQUIRE(is_well_formed(folder / "model.svg"));
   const std::string svg = text_of(folder / "model.svg");
@@ -164,7 +166,7 @@ TEST_CASE("without a layout program the record is written as DOT, and the report
   record_chain(g, 3);
   const DiagramReport report = save_diagram(g, folder / "model.svg");
   CHECK(report.degraded == std::vector{Degradation::no_layout});
-  CHECK(report.files == std::vector<fs::path>{folder / "model.dot", folder / "model.txt"});
+  CHECK(report.files == std::vector<std::string>{folder / "model.dot", folder / "model.txt"});
   CHECK_FALSE(fs::exists(folder / "model.svg"));
   CHECK_THAT(text_of(folder / "model.dot"), Catch::StartsWith("digraph weft {"));
   CHECK_THAT(to_text(report), Catch::Contains("weft-layout was not found"));
@@ -180,10 +182,10 @@ TEST_CASE("a layout program that hangs is killed with its children when the budg
   Graph g;
   record_chain(g, 3);
   const auto start = std::chrono::steady_clock::now();
-  const DiagramReport report = save_diagram(g, folder / "model.svg", {.layout_budget = milliseconds(200)});
+  const DiagramReport report = save_diagram(g, folder / "model.svg", {.layout_budget = 0.2});
   CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(20));
   CHECK(report.degraded == std::vector{Degradation::timed_out});
-  CHECK(report.layout_time >= milliseconds(199));
+  CHECK(report.layout_time >= 0.199);
   CHECK(fs::exists(folder / "model.dot"));
   std::ifstream in(children);
   for (pid_t child = 0; in >> child;) CHECK(has_ended(child));
@@ -203,7 +205,7 @@ TEST_CASE("a layout program that fails, is killed or writes half a picture leave
   record_chain(g, 3);
   const DiagramReport report = save_diagram(g, folder / "model.svg");
   CHECK(report.degraded == std::vector{Degradation::failed});
-  CHECK(report.files == std::vector<fs::path>{folder / "model.dot", folder / "model.txt"});
+  CHECK(report.files == std::vector<std::string>{folder / "model.dot", folder / "model.txt"});
   CHECK_THROWS_WITH(save_diagram(g, folder / "model.svg", {.strict = true}), Catch::Contains(message));
 }
 
@@ -216,7 +218,7 @@ TEST_CASE("a canvas that the layout cannot do in time is drawn with fewer demand
   Graph g;
   record_chain(g, 40);
   const DiagramReport report =
-      save_diagram(g, folder / "slow.svg", {.fold = {.repeats = false}, .layout_budget = milliseconds(4000)});
+      save_diagram(g, folder / "slow.svg", {.fold = {.repeats = false}, .layout_budget = 4});
   CHECK(report.degraded == std::vector{Degradation::straight_edges});
   CHECK_THAT(text_of(folder / "slow.svg"), Catch::Contains("simplified: straight edges"));
 }

@@ -5,6 +5,7 @@
 #include <gdfonts.h>
 
 #include <cstdio>
+#include <filesystem>
 
 namespace examples {
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <weft/data.hpp>
 #include <weft/ops.hpp>
 

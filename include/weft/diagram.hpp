@@ -10,9 +10,7 @@
 // with a time limit, so that whatever happens there the calling program goes on.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <iosfwd>
 #include <optional>
 #include <string>
@@ -58,17 +56,17 @@ struct DiagramOptions {
   int radius = 3;                     // up to this distance
   bool folded_dot = false;            // .dot holds the canvas instead of the whole record
   DiagramTheme theme = DiagramTheme::light;
-  std::string title = {};                         // default: the stem of the file name
-  std::filesystem::path source_root = {};         // source files are shown relative to it, else by name only
-  std::chrono::milliseconds layout_budget{5000};  // wall clock per canvas; a whole .html has six times this
-  bool strict = false;                            // throw FileError when the asked file could not be made
+  std::string title = {};        // default: the stem of the file name
+  std::string source_root = {};  // source files are shown relative to it, else by name only
+  double layout_budget = 5;      // seconds of wall clock per canvas; a whole .html has six times this
+  bool strict = false;           // throw FileError when the asked file could not be made
 };
 
 struct DiagramReport {  // what really happened
-  std::vector<std::filesystem::path> files;
+  std::vector<std::string> files;
   std::size_t visible = 0, hidden = 0;  // nodes with a box of their own; nodes inside folded boxes or labels
-  std::chrono::milliseconds layout_time{};
-  std::vector<Degradation> degraded;  // empty: nothing was lost
+  double layout_time = 0;               // seconds
+  std::vector<Degradation> degraded;    // empty: nothing was lost
 };
 std::string to_string(Degradation degradation);    // a sentence
 std::string to_text(const DiagramReport& report);  // lines: files, nodes drawn, a sentence for each loss
@@ -88,17 +86,15 @@ CriticalPath critical_path(const Snapshot& s);
 // one is complete. Where the layout fails, DOT and text are written beside the asked name, and the report and
 // one line on stderr say so. Throws FileError for an unknown extension, a place that cannot be written, and,
 // if strict, a layout that failed; GraphError for a gradient view without a gradient call or root.
-DiagramReport save_diagram(const Snapshot& s, const std::filesystem::path& file,
-                           const DiagramOptions& options = {});
-DiagramReport save_diagram(const Graph& g, const std::filesystem::path& file,
-                           const DiagramOptions& options = {});
+DiagramReport save_diagram(const Snapshot& s, const std::string& file, const DiagramOptions& options = {});
+DiagramReport save_diagram(const Graph& g, const std::string& file, const DiagramOptions& options = {});
 
 // The record that was checked with the overlay gradcheck, and of one that failed the surroundings of the
 // worst finding (radius 2), unless `around` says otherwise. Throws GraphError where the report has no record.
-DiagramReport save_diagram(const GradcheckReport& report, const std::filesystem::path& file,
+DiagramReport save_diagram(const GradcheckReport& report, const std::string& file,
                            DiagramOptions options = {});
 // The same where a check has failed: prints one line, and never throws.
-void draw_failed_check(const GradcheckReport& report, const std::filesystem::path& file) noexcept;
+void draw_failed_check(const GradcheckReport& report, const std::string& file) noexcept;
 
 // The whole record, or with `folded_dot` one canvas of it. Edges run in the direction of the data, from input
 // to consumer; a gradient view adds the rule calls.
@@ -111,7 +107,7 @@ void write_graphml(const Snapshot& s, std::ostream& out);
 // weft.graph/1: the columns of the snapshot, without loss; NaN and infinity as words.
 void write_json(const Snapshot& s, std::ostream& out);
 // Throws FileError for a file that cannot be read or is no weft.graph/1.
-Snapshot read_snapshot(const std::filesystem::path& json);
+Snapshot read_snapshot(const std::string& json);
 
 // Draws `file` when this scope is left by an exception that was not in flight when it was entered: the call
 // that failed, or the op whose rule did, with its surroundings. Never throws, takes at most 2 seconds of
@@ -123,14 +119,13 @@ class [[nodiscard]] FailureDiagram {
   ~FailureDiagram();
 
  private:
-  friend FailureDiagram on_failure(const Graph& g, std::filesystem::path file, DiagramOptions options);
-  FailureDiagram(const Graph& g, std::filesystem::path file, DiagramOptions options);
+  friend FailureDiagram on_failure(const Graph& g, std::string file, DiagramOptions options);
+  FailureDiagram(const Graph& g, std::string file, DiagramOptions options);
   const Graph& graph_;
-  std::filesystem::path file_;
+  std::string file_;
   DiagramOptions options_;
   int exceptions_;
 };
-[[nodiscard]] FailureDiagram on_failure(const Graph& g, std::filesystem::path file,
-                                        DiagramOptions options = {});
+[[nodiscard]] FailureDiagram on_failure(const Graph& g, std::string file, DiagramOptions options = {});
 
 }  // namespace weft

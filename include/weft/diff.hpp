@@ -29,7 +29,7 @@ std::string to_text(const GraphDiff& diff);  // a line a change, beginning with 
 
 // Both records in one picture: added nodes "+ ..." and bold, removed ones "- ..." and dotted, changed ones
 // "~ ..." with the old and the new. Of the formats of save_diagram.
-DiagramReport save_diagram(const GraphDiff& diff, const std::filesystem::path& file,
+DiagramReport save_diagram(const GraphDiff& diff, const std::string& file,
                            const DiagramOptions& options = {});
 
 }  // namespace weft

@@ -4,7 +4,6 @@
 // weft::weft.
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #if __has_include(<catch2/matchers/catch_matchers.hpp>)
@@ -32,11 +31,10 @@ struct Catch::StringMaker<weft::GradcheckReport> {
 namespace weft {
 
 void draw_failed_check(const GradcheckReport& report,
-                       const std::filesystem::path& file) noexcept;  // diagram.hpp
+                       const std::string& file) noexcept;  // diagram.hpp
 
 struct AgreeOptions {
-  std::filesystem::path diagram =
-      {};  // what check_gradients found to be wrong is drawn there; empty: nowhere
+  std::string diagram = {};  // what check_gradients found to be wrong is drawn there; empty: nowhere
 };
 
 class GradientsAgree : public detail::CatchMatcher<GradcheckReport> {

@@ -193,7 +193,7 @@ class Graph {
   std::uint32_t edge_count() const { return static_cast<std::uint32_t>(edge_target_.size()); }
   NodeKind kind(NodeId n) const { return nodes_[n].kind; }
   const Op* op(NodeId n) const { return nodes_[n].op; }  // null for a source
-  const TensorType& type(NodeId n) const { return nodes_[n].type; }
+  const TensorType& type(NodeId n) const { return types_[nodes_[n].type]; }
   bool is_differentiable(NodeId n) const { return nodes_[n].differentiable; }
   std::span<const NodeId> inputs(NodeId n) const;
   EdgeId first_edge(NodeId n) const;                                    // n may be node_count(): the end
@@ -229,7 +229,7 @@ class Graph {
 
   struct Node {
     const Op* op;
-    TensorType type;
+    std::uint32_t type;  // in types_
     std::uint32_t first_edge, first_kept, scope, name;
     NodeId rule_of;
     const char* file;
@@ -243,6 +243,7 @@ class Graph {
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
   void keep(Tensor value, std::uint32_t what);
   const Tensor* find_kept(NodeId n, std::uint32_t what) const;
+  std::uint32_t find_type(const TensorType& type);
   std::uint32_t enter_scope(std::uint32_t parent, std::string_view name);
 
   GraphOptions options_;
@@ -253,6 +254,7 @@ class Graph {
   NodeId rule_node_ = no_node;  // whose rule runs
 
   std::vector<Node> nodes_;
+  std::vector<TensorType> types_;  // of nodes; one that was met long ago may be there again
   std::vector<std::uint32_t> edge_source_, edge_target_;
   std::vector<Tensor> kept_;
   std::vector<std::uint32_t> kept_what_;  // an operand's number, or kept_output, kept_extra

@@ -39,19 +39,23 @@ class Gradients {
   Var input(int i) const;  // operand i; its value is there where the op saved it, its type always
   Var extra() const;       // the secondary result that the op saved, as a constant
   Shape shape(int i) const { return graph_->type(inputs_[static_cast<std::size_t>(i)]).shape; }
+  // gy's value for a kernel that may write its result into it: without another handle where the rule is the
+  // last to read it. `gy` is empty then.
+  Tensor take(const Var& gy);
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated
 
  private:
   friend class Engine;
   Gradients(Graph* graph, NodeId node, std::span<const NodeId> inputs, std::span<const std::uint8_t> wanted,
-            std::span<Var> results)
-      : graph_(graph), node_(node), inputs_(inputs), wanted_(wanted), results_(results) {}
+            std::span<Var> results, Var& gy)
+      : graph_(graph), node_(node), inputs_(inputs), wanted_(wanted), results_(results), gy_(gy) {}
 
   Graph* graph_;
   NodeId node_;
   std::span<const NodeId> inputs_;
   std::span<const std::uint8_t> wanted_;
   std::span<Var> results_;
+  Var& gy_;
 };
 
 // Lives in the graph's memory, which never runs destructors: attributes only.

@@ -2,7 +2,6 @@
 // folder.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
@@ -38,17 +37,15 @@ class ProgressBar {
   void finish();  // shows the last state, with the time that was taken; once
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   std::string line(double seconds, int columns) const;  // columns: of a terminal
-  void draw(Clock::time_point now);
+  void draw(double now);
 
   ProgressOptions options_;
   std::int64_t total_, done_ = 0;
   std::string label_;
   ProgressValues values_;
   bool terminal_, finished_ = false;
-  Clock::time_point start_, drawn_;
+  double start_, drawn_;  // seconds of a steady clock
 };
 
 // "0:07", "12:34", "1:02:03"; "-:--" where seconds are not finite.

@@ -55,9 +55,10 @@ NodeId Graph::append(const Op* op, const TensorType& type, NodeKind kind, bool d
   if (nodes_.size() >= std::numeric_limits<NodeId>::max())
     throw GraphError("the graph is full: it has 2^32 nodes");
   if (rule_node_ != no_node) at = source(rule_node_);
+  const std::uint32_t type_index = find_type(type);
   Node& node = nodes_.emplace_back();
   node.op = op;
-  node.type = type;
+  node.type = type_index;
   node.first_edge = edge_count();
   node.first_kept = static_cast<std::uint32_t>(kept_.size());
   node.scope = scope_;
@@ -67,6 +68,17 @@ NodeId Graph::append(const Op* op, const TensorType& type, NodeKind kind, bool d
   node.kind = kind;
   node.differentiable = differentiable;
   return node_count() - 1;
+}
+
+// Most nodes are like one of the last ones.
+std::uint32_t Graph::find_type(const TensorType& type) {
+  constexpr std::size_t looked_at = 8;
+  if (!nodes_.empty() && types_[nodes_.back().type] == type) return nodes_.back().type;
+  for (std::size_t i = types_.size(); i > 0 && i + looked_at > types_.size(); --i) {
+    if (types_[i - 1] == type) return static_cast<std::uint32_t>(i - 1);
+  }
+  types_.push_back(type);
+  return static_cast<std::uint32_t>(types_.size() - 1);
 }
 
 void Graph::keep(Tensor value, std::uint32_t what) {
@@ -169,6 +181,7 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRe
 
 void Graph::clear() {
   nodes_.clear();
+  types_.clear();
   edge_source_.clear();
   edge_target_.clear();
   kept_.clear();

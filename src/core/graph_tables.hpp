@@ -52,9 +52,16 @@ struct Graph::Tables {
     std::string message = {};  // empty: no error
   } last_error;
 
-  // The engine's workspace, kept from pass to pass.
-  std::vector<std::uint8_t> active;
-  std::vector<Var> gradients;
+  // The engine's, kept from pass to pass.
+  struct Workspace {
+    std::vector<std::uint8_t> active;
+    std::vector<Var> gradients;
+    std::vector<NodeId> inputs;
+    std::vector<std::uint8_t> wanted;
+    std::vector<Var> results;
+    std::vector<std::size_t> uses;  // of parameters
+    std::vector<NodeId> targets;
+  } workspace;
 
  private:
   static constexpr std::size_t chunk_bytes = 64 * 1024;

@@ -69,8 +69,7 @@ void annotate(Snapshot& s, const GradcheckReport& report) {
   }
 }
 
-DiagramReport save_diagram(const GradcheckReport& report, const std::filesystem::path& file,
-                           DiagramOptions options) {
+DiagramReport save_diagram(const GradcheckReport& report, const std::string& file, DiagramOptions options) {
   if (!report.record) throw GraphError("save_diagram: the report of a gradient check has no record");
   Snapshot s = *report.record;
   annotate(s, report);
@@ -82,9 +81,9 @@ DiagramReport save_diagram(const GradcheckReport& report, const std::filesystem:
   return save_diagram(s, file, options);
 }
 
-void draw_failed_check(const GradcheckReport& report, const std::filesystem::path& file) noexcept try {
+void draw_failed_check(const GradcheckReport& report, const std::string& file) noexcept try {
   const DiagramReport drawn = save_diagram(report, file);
-  fmt::print(stderr, "weft: the check that failed is drawn in {}\n", drawn.files.at(0).string());
+  fmt::print(stderr, "weft: the check that failed is drawn in {}\n", drawn.files.at(0));
 } catch (const std::exception& error) {
   std::fprintf(stderr, "weft: the check that failed could not be drawn: %s\n", error.what());
 }

@@ -70,7 +70,7 @@ class CanvasMaker {
       : scene_(scene),
         folder_(folder),
         report_(report),
-        deadline_(Clock::now() + 6 * scene.options.layout_budget) {}
+        deadline_(Clock::now() + 6 * layout_budget(scene.options)) {}
 
   std::vector<DrawnCanvas> make() {
     jobs_.push_back({{}, scene_.options.fold, {}});
@@ -113,7 +113,7 @@ class CanvasMaker {
     if (j > 0) show_only(part, job.members);
     const fs::path own = folder_ / fmt::format("canvas{}", j);
     fs::create_directory(own);
-    job.picture = draw_picture(part, own, "svg", std::min(scene_.options.layout_budget, left), true);
+    job.picture = draw_picture(part, own, "svg", std::min(layout_budget(scene_.options), left), true);
     if (job.picture.is_drawn()) canvases_[j].svg = svg_of(own / "picture");
   }
 
@@ -135,7 +135,7 @@ class CanvasMaker {
   void collect(std::size_t j) {
     const Picture& picture = jobs_[j].picture;
     const Canvas canvas = picture.canvas;  // a copy: jobs are added
-    report_.layout_time += picture.layout_time;
+    report_.layout_time += std::chrono::duration<double>(picture.layout_time).count();
     for (const Degradation degradation : picture.degraded) note(degradation);
     if (picture.text_cut) note(Degradation::text_cut);
     if (!picture.is_drawn()) {

@@ -184,8 +184,7 @@ std::string to_text(const GraphDiff& diff) {
   return text.empty() ? "equal\n" : text;
 }
 
-DiagramReport save_diagram(const GraphDiff& diff, const std::filesystem::path& file,
-                           const DiagramOptions& options) {
+DiagramReport save_diagram(const GraphDiff& diff, const std::string& file, const DiagramOptions& options) {
   std::vector<diagram::NodeChange> changes(diff.united.node_count());
   auto removed = static_cast<NodeId>(diff.united.node_count() - diff.removed_from.size());
   for (const GraphDiff::Change& change : diff.changes) {

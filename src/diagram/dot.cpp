@@ -42,7 +42,7 @@ class DotWriter {
         style_(style),
         theme_(theme_of(options.theme)),
         overlay_(s, canvas, options.overlay),
-        source_root_(options.source_root.string()) {
+        source_root_(options.source_root) {
     for (const TensorType& type : s.types) types_.push_back(to_string(type));
   }
 

@@ -330,16 +330,16 @@ void write_json(const Snapshot& s, std::ostream& out) {
   out << diagram::text_of_json(diagram::json_of(s), false) << '\n';
 }
 
-Snapshot read_snapshot(const std::filesystem::path& file) {
+Snapshot read_snapshot(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  if (!in) throw FileError(fmt::format("read_snapshot: cannot read {}", file.string()));
+  if (!in) throw FileError(fmt::format("read_snapshot: cannot read {}", file));
   try {
     const nlohmann::json json = nlohmann::json::parse(in);
     return diagram::Reader(json).read();
   } catch (const nlohmann::json::exception& error) {
-    throw FileError(fmt::format("read_snapshot: {} is no weft.graph/1: {}", file.string(), error.what()));
+    throw FileError(fmt::format("read_snapshot: {} is no weft.graph/1: {}", file, error.what()));
   } catch (const std::exception& error) {
-    throw FileError(fmt::format("read_snapshot: {}: {}", file.string(), error.what()));
+    throw FileError(fmt::format("read_snapshot: {}: {}", file, error.what()));
   }
 }
 

@@ -1,6 +1,8 @@
 // One canvas laid out by the helper, with fewer demands at every attempt.
 #pragma once
 
+#include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "diagram/canvas.hpp"
@@ -17,6 +19,10 @@ struct Scene {
   View view;
   DiagramOptions options;
 };
+
+inline std::chrono::milliseconds layout_budget(const DiagramOptions& options) {
+  return std::chrono::milliseconds(std::llround(1000 * options.layout_budget));
+}
 
 struct Picture {
   LayoutResult result{LayoutEnd::failed};

@@ -28,9 +28,9 @@ std::string to_string(Degradation degradation) {
 
 std::string to_text(const DiagramReport& report) {
   std::string text;
-  for (const std::filesystem::path& file : report.files) text += fmt::format("wrote {}\n", file.string());
-  text += fmt::format("{} nodes, {} of them hidden, {} ms of layout\n", report.visible + report.hidden,
-                      report.hidden, report.layout_time.count());
+  for (const std::string& file : report.files) text += fmt::format("wrote {}\n", file);
+  text += fmt::format("{} nodes, {} of them hidden, {:.0f} ms of layout\n", report.visible + report.hidden,
+                      report.hidden, 1000 * report.layout_time);
   for (const Degradation degradation : report.degraded) text += to_string(degradation) + "\n";
   return text;
 }

@@ -65,8 +65,9 @@ Degradation degradation_of(LayoutEnd end) {
 
 void save_picture(const Scene& scene, const fs::path& file, const std::string& format,
                   const diagram::WorkFolder& folder, DiagramReport& report) {
-  const Picture picture = draw_picture(scene, folder.path(), format, scene.options.layout_budget, false);
-  report.layout_time = picture.layout_time;
+  const Picture picture =
+      draw_picture(scene, folder.path(), format, diagram::layout_budget(scene.options), false);
+  report.layout_time = std::chrono::duration<double>(picture.layout_time).count();
   report.degraded = picture.degraded;
   if (picture.text_cut) report.degraded.push_back(Degradation::text_cut);
   if (picture.is_drawn()) {
@@ -84,7 +85,7 @@ void save_picture(const Scene& scene, const fs::path& file, const std::string& f
   write_file(folder, fs::path(file).replace_extension("txt"), report,
              [&](std::ostream& out) { write_text(scene.s, out, scene.options); });
   fmt::print(stderr, "weft: {} was not drawn, {} and .txt were written instead: {}\n", file.string(),
-             report.files.front().filename().string(), picture.result.message);
+             fs::path(report.files.front()).filename().string(), picture.result.message);
 }
 
 }  // namespace
@@ -118,11 +119,11 @@ DiagramReport diagram::save(const Snapshot& s, std::vector<NodeChange> changes, 
   return report;
 }
 
-DiagramReport save_diagram(const Snapshot& s, const fs::path& file, const DiagramOptions& options) {
+DiagramReport save_diagram(const Snapshot& s, const std::string& file, const DiagramOptions& options) {
   return diagram::save(s, {}, file, options);
 }
 
-DiagramReport save_diagram(const Graph& g, const fs::path& file, const DiagramOptions& options) {
+DiagramReport save_diagram(const Graph& g, const std::string& file, const DiagramOptions& options) {
   format_of(file);  // an error before the work
   return save_diagram(take_snapshot(g), file, options);
 }

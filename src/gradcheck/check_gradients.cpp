@@ -137,8 +137,8 @@ class RecordCheck {
       } else {
         references_fit_ = false;
         report.notes.push_back(
-            fmt::format("{} {}: its reference takes longer than {} ms: checked by differences alone",
-                        op.info.name, op.name, options_.budget.count()));
+            fmt::format("{} {}: its reference takes longer than {:.0f} ms: checked by differences alone",
+                        op.info.name, op.name, 1000 * options_.budget));
       }
       (void)check_derivatives(op, true, report);
     } catch (const Error& error) {

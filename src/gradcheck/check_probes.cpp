@@ -74,7 +74,7 @@ class Probes {
   // ties, is replaced by single entries.
   bool check_difference(GradcheckReport& report) {
     std::vector<double> found, expected, scale, error;
-    const auto deadline = std::chrono::steady_clock::now() + op_.options.budget;
+    const auto deadline = std::chrono::steady_clock::now() + budget_of(op_.options);
     for (std::size_t p = 0; p < directions_.size(); ++p) {
       if (!found.empty() && std::chrono::steady_clock::now() > deadline) {
         report.notes.push_back(fmt::format("{} {}: {} of {} differences of {} within the budget",

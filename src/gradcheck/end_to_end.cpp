@@ -243,7 +243,7 @@ class Check {
   void compare_with_difference(std::size_t i, const std::vector<Tensor>& u, const std::vector<double>& found,
                                std::vector<double> scale) {
     std::vector<double> expected, error;
-    const auto deadline = std::chrono::steady_clock::now() + options_.budget;
+    const auto deadline = std::chrono::steady_clock::now() + budget_of(options_);
     for (std::size_t k = 0; k < u.size(); ++k) {
       if (k > 0 && std::chrono::steady_clock::now() > deadline) {
         report_.notes.push_back(fmt::format("{} of {} differences by {} end to end within the budget", k,

@@ -140,7 +140,7 @@ double step_beside_kinks(const OpCase& op, std::span<const Tensor> u) {
 DifferenceJacobian difference_jacobian(const OpCase& op, std::size_t i, std::span<const double> scale) {
   const auto rows = static_cast<std::size_t>(op.y_shape.elements());
   const auto columns = static_cast<std::size_t>(op.inputs[i].elements());
-  const auto deadline = std::chrono::steady_clock::now() + op.options.budget;
+  const auto deadline = std::chrono::steady_clock::now() + budget_of(op.options);
   const bool affine = op.argument(i).linear;
   const double typical = typical_step(op.inputs[i]);
   DifferenceJacobian result;

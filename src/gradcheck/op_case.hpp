@@ -1,6 +1,7 @@
 // An op on given operands: what the checks have in common.
 #pragma once
 
+#include <chrono>
 #include <limits>
 #include <span>
 #include <string>
@@ -11,6 +12,11 @@
 #include "weft/random.hpp"
 
 namespace weft {
+
+inline std::chrono::steady_clock::duration budget_of(const GradcheckOptions& options) {
+  using Duration = std::chrono::steady_clock::duration;
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(options.budget));
+}
 
 // The operands as a reference takes them.
 template <class T>

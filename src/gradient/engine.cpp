@@ -20,8 +20,7 @@ class Engine {
         root_(y.id()),
         record_(record),
         release_(release),
-        active_(graph_.tables_->active),
-        slots_(graph_.tables_->gradients) {
+        memory_(std::exchange(graph_.tables_->workspace, {})) {
     if (!record_) pause_.emplace(graph_.pause());
   }
   Engine(const Engine&) = delete;
@@ -30,6 +29,7 @@ class Engine {
     graph_.rule_node_ = rule_node_;
     graph_.scope_ = scope_;
     slots_.clear();
+    graph_.tables_->workspace = std::move(memory_);
   }
 
   void mark(std::span<const NodeId> targets) {
@@ -67,14 +67,24 @@ class Engine {
   // The gradient that has arrived at a target; empty where none has.
   const Var& gradient_of(NodeId n) const { return slots_[n]; }
 
-  // For Graph::backward: the trainable parameters that the loss can depend on.
-  static std::vector<std::size_t> trainable(const Graph& graph, NodeId root) {
-    std::vector<std::size_t> uses;
-    for (std::size_t i = 0; i < graph.tables_->parameters.size(); ++i) {
-      const Graph::Tables::ParameterUse& use = graph.tables_->parameters[i];
-      if (use.node <= root && use.parameter.trainable()) uses.push_back(i);
+  // For Graph::backward: marks the trainable parameters that the loss can depend on.
+  void mark_trainable() {
+    const auto& parameters = graph_.tables_->parameters;
+    memory_.uses.clear();
+    memory_.targets.clear();
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].node > root_ || !parameters[i].parameter.trainable()) continue;
+      memory_.uses.push_back(i);
+      memory_.targets.push_back(parameters[i].node);
     }
-    return uses;
+    mark(memory_.targets);
+  }
+  void accumulate_trainable() {
+    for (const std::size_t use : memory_.uses) {
+      Graph::Tables::ParameterUse& parameter = graph_.tables_->parameters[use];
+      const Var& g = gradient_of(parameter.node);
+      if (g.defined()) parameter.parameter.accumulate_grad(g.value());
+    }
   }
 
   static Var gy_or_one(const Var& y, Tensor gy, std::string_view who) {
@@ -130,8 +140,8 @@ class Engine {
 
     const Tensor* output = graph_.find_kept(n, kept_output);
     const Var y(output ? *output : Tensor(), &graph_, n, graph_.epoch_);
-    const Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
-    Gradients gx(&graph_, n, inputs_, wanted_, results_);
+    Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
+    Gradients gx(&graph_, n, inputs_, wanted_, results_, gy);
     std::size_t operand = 0;
     try {
       op.backward(y, gy, gx);
@@ -213,11 +223,12 @@ class Engine {
   Observer* const observer_ = graph_.tables_->observer;
   std::uint32_t gradient_scope_ = 0, forward_scope_ = 0;
   std::optional<Pause> pause_;
-  std::vector<std::uint8_t>& active_;
-  std::vector<Var>& slots_;
-  std::vector<NodeId> inputs_;  // of the rule that runs, with what it wants and set
-  std::vector<std::uint8_t> wanted_;
-  std::vector<Var> results_;
+  Graph::Tables::Workspace memory_;  // taken from the graph: a rule that asks for a gradient has its own
+  std::vector<std::uint8_t>& active_ = memory_.active;
+  std::vector<Var>& slots_ = memory_.gradients;
+  std::vector<NodeId>& inputs_ = memory_.inputs;  // of the rule that runs, with what it wants and set
+  std::vector<std::uint8_t>& wanted_ = memory_.wanted;
+  std::vector<Var>& results_ = memory_.results;
 };
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {
@@ -228,16 +239,9 @@ void Graph::backward(const Var& loss, const BackwardOptions& options) {
   }
   const Var gy = Engine::gy_or_one(loss, options.gy, "backward");
   Engine engine(loss, false, !options.retain);
-  const std::vector<std::size_t> uses = Engine::trainable(*this, loss.id());
-  std::vector<NodeId> targets;
-  for (const std::size_t use : uses) targets.push_back(tables_->parameters[use].node);
-  engine.mark(targets);
+  engine.mark_trainable();
   engine.run(gy);
-  for (const std::size_t use : uses) {
-    Tables::ParameterUse& parameter = tables_->parameters[use];
-    const Var& g = engine.gradient_of(parameter.node);
-    if (g.defined()) parameter.parameter.accumulate_grad(g.value());
-  }
+  engine.accumulate_trainable();
 }
 
 void Parameter::accumulate_grad(Tensor grad) {

@@ -16,15 +16,16 @@ inline constexpr std::int64_t elementwise_grain = 32768;  // elements: less is n
 
 namespace detail {
 
+// y may be x, a or b: element by element.
 template <class T, class F>
-WEFT_VECTOR_LOOP void map_loop(const T* __restrict x, T* __restrict y, std::int64_t count, F f) {
+WEFT_VECTOR_LOOP void map_loop(const T* x, T* y, std::int64_t count, F f) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[i]);
 }
 
 // One operand may be one number for the whole range: its step is 0.
 template <class T, class F>
-WEFT_VECTOR_LOOP void zip_loop(const T* a, const T* b, T* __restrict y, std::int64_t count, F f) {
+WEFT_VECTOR_LOOP void zip_loop(const T* a, const T* b, T* y, std::int64_t count, F f) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
 }
@@ -122,6 +123,31 @@ Tensor zip(const Tensor& a, const Tensor& b, F f) {
     }
   });
   return y;
+}
+
+// y_i = f(x_i), and y_i = f(a_i, b_i) for operands of one type: into x or b where nobody else holds it.
+template <class F>
+Tensor map_in_place(Tensor x, F f) {
+  if (!x.is_unique()) return map(x, f);
+  visit_floating(x.dtype(), [&]<class T>() {
+    T* values = x.mutable_values<T>().data();
+    parallel_for(x.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+      detail::map_loop(values + begin, values + begin, end - begin, f);
+    });
+  });
+  return x;
+}
+template <class F>
+Tensor zip_in_place(const Tensor& a, Tensor b, F f) {
+  if (!b.is_unique() || a.shape() != b.shape()) return zip(a, b, f);
+  visit_floating(b.dtype(), [&]<class T>() {
+    const T* from = a.values<T>().data();
+    T* values = b.mutable_values<T>().data();
+    parallel_for(b.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+      detail::zip_loop(from + begin, values + begin, values + begin, end - begin, f);
+    });
+  });
+  return b;
 }
 
 // sum += g, of one type; in place where nobody else holds `sum`.

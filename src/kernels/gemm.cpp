@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "kernels/onednn.hpp"
+#include "kernels/parallel.hpp"
 #include "weft/error.hpp"
 
 namespace weft {
@@ -27,6 +28,7 @@ template <class T, class Product>
 void blas(Product product, const GemmShape& s, const T* a, const T* b, T* c) {
   const auto transpose = [](bool yes) { return yes ? CblasTrans : CblasNoTrans; };
   const auto extent = [](std::int64_t value) { return static_cast<blasint>(value); };
+  (void)thread_count();  // as many as are wanted
   product(CblasRowMajor, transpose(s.transpose_a), transpose(s.transpose_b), extent(s.m), extent(s.n),
           extent(s.k), T(1), a, extent(s.a_stride), b, extent(s.b_stride), T(s.accumulate ? 1 : 0), c,
           extent(s.c_stride));

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
-#include <vector>
 
 #include "kernels/elementwise.hpp"
 #include "kernels/lanes.hpp"
@@ -287,18 +286,15 @@ bool all_finite(const Tensor& x) {
   return finite;
 }
 
-// The sums of one range of output lines: gw [block, taps, lanes], gb [block, lanes].
+// Of one range of output lines: gw [block, taps, lanes], then gb [block, lanes].
 template <class T>
-struct PartialSums {
-  Tensor w, b;
-  PartialSums(const Convolution& c, std::int64_t blocks)
-      : w(Tensor::zeros({blocks, c.taps(), Lanes<T>::count}, dtype_of<T>())),
-        b(Tensor::zeros({blocks, Lanes<T>::count}, dtype_of<T>())) {}
+struct Sums {
+  T *w, *b;
 };
 
 template <class T>
 void add_lines(const Convolution& c, const T* x, const T* y, const T* gy, bool all, std::int64_t begin,
-               std::int64_t end, PartialSums<T>& sums) {
+               std::int64_t end, Sums<T> sums) {
   constexpr int lanes = Lanes<T>::count;
   Line<T> line = line_of<T>(c, false);
   Tensor positions({line.positions + 1}, DType::i32), gradients({line.positions, lanes}, dtype_of<T>());
@@ -314,19 +310,16 @@ void add_lines(const Convolution& c, const T* x, const T* y, const T* gy, bool a
       const std::int64_t width = std::min<std::int64_t>(lanes, c.out_channels - block * lanes);
       const GradientLine<T> gradient{gy + from, y ? y + from : nullptr, width, c.y_shape().elements() - from};
       const std::int64_t count = gather_gradients(line, gradient, all, at, g);
-      add_line_gradients(
-          line, at, g, count,
-          sums.w.template mutable_values<T>().data() + (block * c.taps() + p * line.run) * lanes,
-          sums.b.template mutable_values<T>().data() + block * lanes);
+      add_line_gradients(line, at, g, count, sums.w + (block * c.taps() + p * line.run) * lanes,
+                         sums.b + block * lanes);
     }
   }
 }
 
 template <class T>
-Tensor from_blocks(const Convolution& c, const Shape& shape, std::int64_t rows, const Tensor& blocks) {
+Tensor from_blocks(const Convolution& c, const Shape& shape, std::int64_t rows, const T* from) {
   constexpr int lanes = Lanes<T>::count;
   Tensor result(shape, dtype_of<T>());
-  const T* from = blocks.values<T>().data();
   T* to = result.mutable_values<T>().data();
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t k = 0; k < c.out_channels; ++k)
@@ -381,20 +374,20 @@ ParameterGradients parameter_gradients(const Convolution& c, const Tensor& x, co
     // As many partial sums as threads, in an order that does not depend on which thread is first.
     const std::int64_t parts = std::clamp<std::int64_t>(c.positions() * c.taps() * c.out_channels / grain, 1,
                                                         std::min<std::int64_t>(thread_count(), lines));
-    std::vector<PartialSums<T>> sums;
-    for (std::int64_t part = 0; part < parts; ++part) sums.emplace_back(c, blocks);
+    const std::int64_t w_size = blocks * c.taps() * lanes, size = w_size + blocks * lanes;
+    Tensor memory = Tensor::zeros({parts, size}, dtype_of<T>());
+    T* sums = memory.mutable_values<T>().data();
     parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t part = begin; part < end; ++part) {
         add_lines(c, from, output, gradient, all, lines * part / parts, lines * (part + 1) / parts,
-                  sums[static_cast<std::size_t>(part)]);
+                  Sums<T>{sums + part * size, sums + part * size + w_size});
       }
     });
-    for (std::size_t part = 1; part < sums.size(); ++part) {
-      add_to(sums[0].w, sums[part].w);
-      add_to(sums[0].b, sums[part].b);
+    for (std::int64_t part = 1; part < parts; ++part) {
+      for (std::int64_t i = 0; i < size; ++i) sums[i] += sums[part * size + i];
     }
-    return ParameterGradients{from_blocks<T>(c, c.w_shape(), c.taps(), sums[0].w),
-                              from_blocks<T>(c, {c.out_channels}, 1, sums[0].b)};
+    return ParameterGradients{from_blocks(c, c.w_shape(), c.taps(), sums),
+                              from_blocks(c, {c.out_channels}, 1, sums + w_size)};
   });
 }
 

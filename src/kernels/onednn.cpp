@@ -4,7 +4,9 @@
 
 #include <array>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "kernels/gemm.hpp"
 #include "kernels/parallel.hpp"
@@ -31,9 +33,10 @@ const dnnl::stream& stream() {
 struct Prepared {
   dnnl::primitive primitive;
   std::unordered_map<int, memory> arguments;
-  int filter;               // the argument that is w or gw
-  memory plain_filter;      // [kh, kw, c_in, c_out], as tensors have it
-  dnnl::primitive reorder;  // between the two, empty where they are the same
+  std::vector<dnnl_exec_arg_t> list;  // the same, for calls without an allocation
+  int filter;                         // the argument that is w or gw
+  memory plain_filter;                // [kh, kw, c_in, c_out], as tensors have it
+  dnnl::primitive reorder;            // between the two, empty where they are the same
   std::int64_t filter_bytes = 0, scratchpad_bytes = 0;
 };
 
@@ -159,6 +162,7 @@ Prepared prepare(Pass pass, const Convolution& c) {
     if (pass == Pass::forward_with_bias) prepared.arguments[DNNL_ARG_BIAS] = unplaced(d.b);
     add_filter(prepared, DNNL_ARG_WEIGHTS, forward.weights_desc(), d.plain_w, forward.scratchpad_desc());
   }
+  for (auto& [argument, memory] : prepared.arguments) prepared.list.push_back({argument, memory.get()});
   return prepared;
 }
 
@@ -177,13 +181,20 @@ void place(Prepared& p, int argument, const Tensor& tensor) {
   p.arguments.at(argument).set_data_handle(const_cast<void*>(tensor.data()));
 }
 
+// dnnl::primitive::execute() without its copies of the arguments.
+void execute(const dnnl::primitive& primitive, std::span<const dnnl_exec_arg_t> arguments) {
+  dnnl::error::wrap_c_api(dnnl_primitive_execute(primitive.get(), stream().get(),
+                                                 static_cast<int>(arguments.size()), arguments.data()),
+                          "could not execute a convolution");
+}
+
 // Runs p; `filter` is w, which is read, or gw, which is written.
 void run(Prepared& p, const Tensor& filter) {
   const Tensor scratchpad({p.scratchpad_bytes}, DType::u8);
   place(p, DNNL_ARG_SCRATCHPAD, scratchpad);
   if (!p.reorder) {
     place(p, p.filter, filter);
-    p.primitive.execute(stream(), p.arguments);
+    execute(p.primitive, p.list);
     return;
   }
   const Tensor preferred({p.filter_bytes}, DType::u8);
@@ -191,10 +202,10 @@ void run(Prepared& p, const Tensor& filter) {
   p.plain_filter.set_data_handle(const_cast<void*>(filter.data()));
   memory& other = p.arguments.at(p.filter);
   const bool result = p.filter == DNNL_ARG_DIFF_WEIGHTS;
-  if (result) p.primitive.execute(stream(), p.arguments);
-  p.reorder.execute(stream(), {{DNNL_ARG_FROM, result ? other : p.plain_filter},
-                               {DNNL_ARG_TO, result ? p.plain_filter : other}});
-  if (!result) p.primitive.execute(stream(), p.arguments);
+  if (result) execute(p.primitive, p.list);
+  execute(p.reorder, std::array{dnnl_exec_arg_t{DNNL_ARG_FROM, result ? other.get() : p.plain_filter.get()},
+                                dnnl_exec_arg_t{DNNL_ARG_TO, result ? p.plain_filter.get() : other.get()}});
+  if (!result) execute(p.primitive, p.list);
 }
 
 }  // namespace

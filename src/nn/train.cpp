@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "nn/files.hpp"
@@ -22,8 +23,8 @@ int columns_of(std::FILE* terminal) {
   return size.ws_col;
 }
 
-double seconds_between(std::chrono::steady_clock::time_point a, std::chrono::steady_clock::time_point b) {
-  return std::chrono::duration<double>(b - a).count();
+double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // As wide as `columns` allow; empty where that is too narrow.
@@ -53,7 +54,7 @@ ProgressBar::ProgressBar(std::int64_t total, ProgressOptions options)
     : options_(std::move(options)),
       total_(std::max<std::int64_t>(total, 0)),
       terminal_(options_.terminal.value_or(::isatty(::fileno(options_.output)) == 1)),
-      start_(Clock::now()),
+      start_(seconds_now()),
       drawn_(start_) {}
 
 ProgressBar::~ProgressBar() {
@@ -66,14 +67,14 @@ ProgressBar::~ProgressBar() {
 void ProgressBar::advance(std::int64_t count, const ProgressValues& values) {
   done_ += count;
   values_ = values;
-  const Clock::time_point now = Clock::now();
-  if (seconds_between(drawn_, now) >= (terminal_ ? redraw_interval : options_.line_interval)) draw(now);
+  const double now = seconds_now();
+  if (now - drawn_ >= (terminal_ ? redraw_interval : options_.line_interval)) draw(now);
 }
 
 void ProgressBar::finish() {
   if (finished_) return;
   finished_ = true;
-  draw(Clock::now());
+  draw(seconds_now());
   if (terminal_) std::fputc('\n', options_.output);
   std::fflush(options_.output);
 }
@@ -97,9 +98,9 @@ std::string ProgressBar::line(double seconds, int columns) const {
   return (label + bar(share, left_over) + text).substr(0, static_cast<std::size_t>(std::max(columns, 0)));
 }
 
-void ProgressBar::draw(Clock::time_point now) {
+void ProgressBar::draw(double now) {
   drawn_ = now;
-  const double seconds = seconds_between(start_, now);
+  const double seconds = now - start_;
   if (terminal_) {
     fmt::print(options_.output, "\r{}\x1b[K", line(seconds, columns_of(options_.output) - 1));
   } else {

@@ -1,6 +1,7 @@
 // write_diagrams FOLDER THREADS: writes one training step in every format into FOLDER/0, FOLDER/1 and so on,
 // from so many threads at once, in the locale of the environment.
 #include <clocale>
+#include <filesystem>
 #include <locale>
 #include <thread>
 
@@ -30,7 +31,7 @@ void write(const std::filesystem::path& folder) {
     s.measured.backward.push_back(2.5e-3 * (n % 3));
   }
   const DiagramOptions options{
-      .view = DiagramView::both, .overlay = DiagramOverlay::time, .layout_budget = std::chrono::minutes(1)};
+      .view = DiagramView::both, .overlay = DiagramOverlay::time, .layout_budget = 60};
   for (const char* format : {"dot", "json", "graphml", "txt", "svg", "html"})
     save_diagram(s, folder / fmt::format("step.{}", format), options);
 }

@@ -108,7 +108,7 @@ int dispatch(const CLI::App& app, const Project& project, Arguments& arguments) 
   if (app.got_subcommand("list")) return list(project, arguments.listed_op, arguments.as_json);
   if (app.got_subcommand("bugs")) return bugs(project, arguments.bugs_op);
   if (app.got_subcommand("explain")) return explain(project, arguments.token);
-  if (arguments.budget > 0) arguments.run.budget = std::chrono::milliseconds(arguments.budget);
+  if (arguments.budget > 0) arguments.run.budget = arguments.budget / 1000.0;
   return run(project, arguments.run);
 }
 

@@ -49,7 +49,7 @@ struct RunOptions {
   std::vector<std::string> cases;
   std::vector<std::string> oracles;  // "dual", "difference"; none: every check
   int seeds = 1;
-  std::optional<std::chrono::milliseconds> budget;
+  std::optional<double> budget;                          // seconds
   std::filesystem::path json, junit, jacobian, diagram;  // empty: not written
 };
 

@@ -124,6 +124,8 @@ TEST_CASE("a convolution of few channels agrees with loops at odd sizes and tail
       {1, 8, 13, 4, 17, 3, 2, 1, {0, 0, 0, 0}, false},
       {3, 5, 26, 2, 16, 3, 3, 2, {1, 0, 0, 1}, true},
       {1, 1, 1, 1, 1, 1, 1, 1, {0, 0, 0, 0}, false},
+      {2, 6, 21, 1, 1, 3, 3, 1, {1, 1, 1, 1}, false},
+      {2, 6, 21, 2, 2, 3, 3, 1, {1, 1, 1, 1}, true},
       {2, 3, 2, 3, 9, 1, 1, 1, {0, 0, 0, 0}, true},
       {1, 2, 3, 2, 5, 3, 5, 1, {3, 2, 4, 4}, false},  // some windows hold nothing but padding
       {1, 4, 40, 3, 8, 2, 7, 3, {0, 1, 6, 5}, true},

@@ -67,15 +67,14 @@ std::int64_t place(Line<T>& line, const Convolution& c, const T* image, std::int
 
 // ---- forward ----------------------------------------------------------------------------------------------
 
-// What a short block of channels has too much of is the next position's, which is stored later.
+// What a short block of channels has too much of is the next positions', which are stored later.
 template <class T>
 [[gnu::always_inline]] inline void store_output(const Line<T>& line, std::int64_t j,
                                                 typename Lanes<T>::Vector sum, T* y, std::int64_t width) {
   if (line.relu) sum = sum < 0 ? typename Lanes<T>::Vector{} : sum;
   T* to = y + j * line.out_channels;
-  if (width == line.out_channels ? j + 1 < line.positions || width == Lanes<T>::count
-                                 : width == Lanes<T>::count)
-    return Lanes<T>::store(sum, to);
+  const bool fits = (line.positions - j) * line.out_channels >= Lanes<T>::count;
+  if (width == Lanes<T>::count || (width == line.out_channels && fits)) return Lanes<T>::store(sum, to);
   for (std::int64_t l = 0; l < width; ++l) to[l] = sum[l];
 }
 

@@ -22,7 +22,7 @@ struct Naive {
 // conv2d and its gradients for gy, which is zeroed where relu stops it.
 Naive naive(const Case& c, std::span<const float> x, std::span<const float> w, std::span<const float> b,
             std::span<const float> gy) {
-  const auto [top, bottom, left, right] = c.padding;
+  const std::int64_t top = c.padding[0], bottom = c.padding[1], left = c.padding[2], right = c.padding[3];
   const std::int64_t rows = (c.height + top + bottom - c.taps_h) / c.stride + 1;
   const std::int64_t columns = (c.width + left + right - c.taps_w) / c.stride + 1;
   Naive n{.y_shape = {c.images, rows, columns, c.out}, .y = {}, .gx = {}, .gw = {}, .gb = {}};
@@ -145,8 +145,8 @@ TEST_CASE("a convolution by 3 x 3 filters agrees with loops at odd sizes and eve
 }
 
 TEST_CASE("a convolution by 3 x 3 filters of many tiles agrees with loops", "[conv2d][fast]") {
-  check_case({3, 48, 41, 40, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, false);
-  check_case({3, 48, 41, 40, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, true);
+  check_case({1, 92, 91, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, false);
+  check_case({1, 92, 91, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, true);
 }
 
 TEST_CASE("fast convolutions of no images give zeros of the right shapes", "[conv2d][fast]") {

@@ -122,17 +122,6 @@ Var Graph::use(const Parameter& parameter, SourceLocation at) {
   return var;
 }
 
-void Recorder::throw_stale(const Var& var, SourceLocation at) {
-  throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
-                               var.id(), to_string(at)));
-}
-
-void Recorder::throw_two_graphs(SourceLocation at) {
-  throw GraphError(
-      fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
-                  to_string(at)));
-}
-
 void* Recorder::allocate(Graph& graph, std::size_t bytes, std::size_t alignment) {
   return graph.tables_->allocate(bytes, alignment);
 }

@@ -86,6 +86,17 @@ void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at) 
   fail<ShapeError>(op, fmt::format("{} must have rank {}, found {}", x.name, rank, x.var.rank()), {x}, at);
 }
 
+void Recorder::throw_stale(const Var& var, SourceLocation at) {
+  throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since; compute it again, at {}",
+                               var.id(), to_string(at)));
+}
+
+void Recorder::throw_two_graphs(SourceLocation at) {
+  throw GraphError(
+      fmt::format("vars of two graphs in one op: detach() one of them or record both in one graph, at {}",
+                  to_string(at)));
+}
+
 double Op::flops(std::span<const TensorType> x, const TensorType& y) const {
   switch (info().group) {
     case OpGroup::elementwise:

@@ -45,7 +45,7 @@ class Sgd {
 
 struct AdamSlot {
   Parameter parameter;
-  Tensor m = {}, v = {};   // empty before the first step
+  Tensor m = {}, v = {};   // zeros before the first step; empty where the parameter was never trainable
   std::int64_t steps = 0;  // t
 };
 template <bool decoupled>

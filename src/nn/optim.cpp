@@ -116,6 +116,12 @@ void sgd_step(SgdSlot& slot, const SgdOptions& options) {
   });
 }
 
+void make_moments(AdamSlot& slot) {
+  const Tensor& w = slot.parameter.value();
+  if (!slot.m.defined()) slot.m = Tensor::zeros(w.shape(), w.dtype());
+  if (!slot.v.defined()) slot.v = Tensor::zeros(w.shape(), w.dtype());
+}
+
 template <class T, bool decoupled>
 void adam_step(AdamSlot& slot, const BasicAdamOptions<decoupled>& o) {
   const auto t = static_cast<double>(slot.steps);
@@ -187,6 +193,10 @@ BasicAdam<decoupled>::BasicAdam(const std::vector<Parameter>& parameters,
                                 const BasicAdamOptions<decoupled>& options)
     : slots_(slots_of<AdamSlot>(adam_name<decoupled>, parameters)) {
   set_options(options);
+  for (AdamSlot& slot : slots_) {
+    if (slot.parameter.trainable())
+      make_moments(slot);  // now, so that no later step asks the system for memory
+  }
 }
 
 template <bool decoupled>
@@ -204,11 +214,9 @@ template <bool decoupled>
 void BasicAdam<decoupled>::step() {
   for (AdamSlot& slot : slots_) {
     if (!is_updated(slot.parameter)) continue;
-    const DType dtype = slot.parameter.value().dtype();
-    if (!slot.m.defined()) slot.m = Tensor::zeros(slot.parameter.shape(), dtype);
-    if (!slot.v.defined()) slot.v = Tensor::zeros(slot.parameter.shape(), dtype);
+    make_moments(slot);
     ++slot.steps;
-    visit_floating(dtype, [&]<class T>() { adam_step<T, decoupled>(slot, options_); });
+    visit_floating(slot.m.dtype(), [&]<class T>() { adam_step<T, decoupled>(slot, options_); });
   }
 }
 

@@ -1,5 +1,5 @@
-// Two-dimensional convolution: its geometry, and kernels that run on oneDNN in f32 and on matrix products in
-// f64.
+// Two-dimensional convolution: its geometry, and its kernels: few channels and 3 x 3 filters have paths of
+// their own, the others run on oneDNN in f32 and on matrix products in f64.
 #pragma once
 
 #include "kernels/window.hpp"

@@ -258,3 +258,24 @@ TEST_CASE("a rule that returns the wrong shape is an error that names the op, it
   CHECK_THROWS_WITH(gradient(y, b), Equals("the rule set a gradient of shape [7] for an operand of shape [2] "
                                            "in the gradient of add (node 2, operand 1)"));
 }
+
+TEST_CASE("what a rule set before it threw is no gradient of the next pass", "[engine]") {
+  const OpInfo* add_op = nullptr;
+  for (const OpInfo* info : all_ops()) {
+    if (info->name == "add") add_op = info;
+  }
+  REQUIRE(add_op);
+  bool throws = true;
+  const OpInfo forgetful = with_rule(*add_op, [&](const Var&, const Var&, Gradients& gx, const Attributes&) {
+    if (!throws) return;
+    gx.set(0, Tensor::zeros({2}, DType::f64));
+    throw Error("out of luck");
+  });
+  Graph g;
+  const Var a = g.input(vector_of({1, 2}), "a"), b = g.input(vector_of({3, 4}), "b");
+  const Var y = forgetful.call(std::vector{a, b}, {}), gy = vector_of({1, 1});
+  CHECK_THROWS_WITH(gradient(y, a, {.gy = gy}), Contains("out of luck"));
+  throws = false;
+  CHECK_THROWS_WITH(gradient(y, a, {.gy = gy}),
+                    Contains("the rule set no gradient for an operand that wants one"));
+}

@@ -29,6 +29,7 @@ class Engine {
     graph_.rule_node_ = rule_node_;
     graph_.scope_ = scope_;
     slots_.clear();
+    results_.clear();  // of a rule that threw
     graph_.tables_->workspace = std::move(memory_);
   }
 

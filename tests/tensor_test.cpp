@@ -84,7 +84,8 @@ TEST_CASE("tensors print through fmt, large ones elided", "[tensor]") {
 }
 
 TEST_CASE("memory goes back to the pool it came from, whichever thread frees it", "[tensor]") {
-  const std::size_t live = memory_statistics().live;
+  release_cached_memory();
+  const auto [live, peak, cached, allocations] = memory_statistics();
   Tensor made_here = Tensor::full({1000}, 1);
   std::thread([tensor = std::move(made_here)]() mutable { tensor = {}; }).join();
   Tensor made_there;
@@ -94,7 +95,27 @@ TEST_CASE("memory goes back to the pool it came from, whichever thread frees it"
   for (int i = 0; i < 100; ++i) CHECK(Tensor::full({1000}, i).at({5}) == i);
   CHECK(memory_statistics().live <= live + 8192);
   release_cached_memory();
-  CHECK(memory_statistics().cached == 0);
+  CHECK(memory_statistics().cached == cached);
+}
+
+TEST_CASE("memory of small tensors goes back when none of them is left", "[tensor]") {
+  release_cached_memory();
+  const std::size_t cached = memory_statistics().cached;
+  std::vector<Tensor> tensors;
+  for (int i = 0; i < 500; ++i) tensors.push_back(Tensor::full({200}, i));
+  std::vector<Tensor> left{tensors[3], tensors[499]};
+  tensors.clear();
+  release_cached_memory();
+  CHECK(left[0].at({199}) == 3);
+  CHECK(left[1].at({199}) == 499);
+  for (int i = 0; i < 500; ++i) tensors.push_back(Tensor::full({200}, 1000 + i));
+  CHECK(left[0].at({0}) == 3);
+  CHECK(left[1].at({0}) == 499);
+  for (int i = 0; i < 500; ++i) CHECK(tensors[static_cast<std::size_t>(i)].at({100}) == 1000 + i);
+  left.clear();
+  tensors.clear();
+  release_cached_memory();
+  CHECK(memory_statistics().cached == cached);
 }
 
 TEST_CASE("tensors of many sizes do not overlap", "[tensor]") {

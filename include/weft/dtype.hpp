@@ -12,7 +12,12 @@ namespace weft {
 enum class DType : std::uint8_t { f32, f64, i32, i64, u8, boolean };
 
 std::string_view name(DType dtype);  // "f32"
-std::size_t size_of(DType dtype);    // bytes of one element
+namespace detail {
+inline constexpr std::uint8_t bytes_of_elements[] = {4, 8, 4, 8, 1, sizeof(bool)};
+}
+constexpr std::size_t size_of(DType dtype) {  // bytes of one element
+  return detail::bytes_of_elements[static_cast<std::size_t>(dtype)];
+}
 constexpr bool is_floating(DType dtype) { return dtype == DType::f32 || dtype == DType::f64; }
 constexpr bool is_integer(DType dtype) { return !is_floating(dtype) && dtype != DType::boolean; }
 

@@ -87,10 +87,10 @@ class Var {
   std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
   double item() const { return value().item(); }
 
-  bool is_recorded() const { return epoch_ != 0; }
-  Graph* graph() const { return graph_; }             // null: met no graph yet
-  NodeId id() const { return id_; }                   // where is_recorded()
-  Var detach() const { return Var(value_, graph_); }  // the same value as a constant
+  bool is_recorded() const { return epoch() != 0; }
+  Graph* graph() const { return graph_; }                    // null: met no graph yet
+  NodeId id() const { return static_cast<NodeId>(place_); }  // where is_recorded()
+  Var detach() const { return Var(value_, graph_); }         // the same value as a constant
 
  private:
   friend class Graph;
@@ -98,14 +98,16 @@ class Var {
   friend class Gradients;
   friend class Engine;
   Var(Tensor value, Graph* graph, NodeId id = 0, std::uint32_t epoch = 0)
-      : value_(std::move(value)), graph_(graph), id_(id), epoch_(epoch) {}
+      : value_(std::move(value)), graph_(graph), place_(std::uint64_t{epoch} << 32 | id) {}
+  std::uint32_t epoch() const { return static_cast<std::uint32_t>(place_ >> 32); }
   const TensorType& recorded_type() const;  // throws GraphError where this var is empty or stale
   [[noreturn]] void throw_no_value() const;
 
   Tensor value_;
   Graph* graph_ = nullptr;
-  NodeId id_ = 0;
-  std::uint32_t epoch_ = 0;  // of the graph, when this var was recorded; 0: not recorded
+  // The id, and above it the graph's epoch when this var was recorded, 0: not recorded. One word: a processor
+  // waits where it reads at once what was just written in halves.
+  std::uint64_t place_ = 0;
 };
 
 enum class NodeKind : std::uint8_t { input, parameter, constant, op };
@@ -189,14 +191,17 @@ class Graph {
   void set_random_streams(std::uint64_t count) { random_streams_ = count; }
 
   // The record. Arguments must be ids of this graph.
-  NodeId node_count() const { return static_cast<NodeId>(nodes_.size()); }
+  NodeId node_count() const { return static_cast<NodeId>(nodes_.size() - 1); }
   std::uint32_t edge_count() const { return static_cast<std::uint32_t>(edge_target_.size()); }
   NodeKind kind(NodeId n) const { return nodes_[n].kind; }
   const Op* op(NodeId n) const { return nodes_[n].op; }  // null for a source
   const TensorType& type(NodeId n) const { return types_[nodes_[n].type]; }
   bool is_differentiable(NodeId n) const { return nodes_[n].differentiable; }
-  std::span<const NodeId> inputs(NodeId n) const;
-  EdgeId first_edge(NodeId n) const;                                    // n may be node_count(): the end
+  std::span<const NodeId> inputs(NodeId n) const {
+    const std::uint32_t first = first_edge(n).index;
+    return {edge_target_.data() + first, first_edge(n + 1).index - first};
+  }
+  EdgeId first_edge(NodeId n) const { return {nodes_[n].first_edge}; }  // n may be node_count(): the end
   NodeId edge_source(EdgeId e) const { return edge_source_[e.index]; }  // the consumer
   NodeId edge_target(EdgeId e) const { return edge_target_[e.index]; }  // what it consumes
   int edge_slot(EdgeId e) const { return static_cast<int>(e.index - nodes_[edge_source(e)].first_edge); }
@@ -206,7 +211,7 @@ class Graph {
   NodeId rule_of(NodeId n) const { return nodes_[n].rule_of; }  // whose rule recorded n; no_node: none
   const Tensor& source_value(NodeId n) const;                   // of a source node; kept until clear()
   Tensor kept_value(NodeId n) const;                            // the output, where it is there still
-  bool contains(const Var& v) const { return v.graph_ == this && v.epoch_ == epoch_; }
+  bool contains(const Var& v) const { return v.graph_ == this && v.epoch() == epoch_; }
 
   struct ScopeEntry {  // scope 0 is the graph itself
     std::uint32_t parent;
@@ -228,22 +233,29 @@ class Graph {
   friend struct RecordAccess;
 
   struct Node {
-    const Op* op;
-    std::uint32_t type;  // in types_
-    std::uint32_t first_edge, first_kept, scope, name;
-    NodeId rule_of;
-    const char* file;
-    std::uint32_t line;
-    NodeKind kind;
-    bool differentiable, released;
+    const Op* op = nullptr;
+    const char* file = nullptr;
+    std::uint32_t type = 0;  // in types_
+    std::uint32_t first_edge = 0, first_kept = 0, scope = 0, name = 0;
+    NodeId rule_of = no_node;
+    std::uint32_t line = 0;
+    NodeKind kind = NodeKind::op;
+    bool differentiable = false, released = false;
   };
   struct Tables;
 
-  NodeId append(const Op* op, const TensorType& type, NodeKind kind, bool differentiable, SourceLocation at);
+  NodeId begin_node(const Op* op, const Tensor& y, NodeKind kind, bool differentiable,
+                    const SourceLocation& at);
+  void end_node();  // after its edges and what it keeps
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
-  void keep(Tensor value, std::uint32_t what);
-  const Tensor* find_kept(NodeId n, std::uint32_t what) const;
-  std::uint32_t find_type(const TensorType& type);
+  void keep(Tensor&& value, std::uint32_t what);
+  const Tensor* find_kept(NodeId n, std::uint32_t what) const {  // null: not kept
+    for (std::size_t i = nodes_[n].first_kept; i < nodes_[n + 1].first_kept; ++i) {
+      if (kept_what_[i] == what) return &kept_[i];
+    }
+    return nullptr;
+  }
+  std::uint32_t find_type(const Shape& shape, DType dtype);
   std::uint32_t enter_scope(std::uint32_t parent, std::string_view name);
 
   GraphOptions options_;
@@ -253,12 +265,13 @@ class Graph {
   std::uint64_t random_streams_ = 0;
   NodeId rule_node_ = no_node;  // whose rule runs
 
-  std::vector<Node> nodes_;
+  std::vector<Node> nodes_;        // and behind the last one the end: where its edges and kept values begin
   std::vector<TensorType> types_;  // of nodes; one that was met long ago may be there again
   std::vector<std::uint32_t> edge_source_, edge_target_;
   std::vector<Tensor> kept_;
   std::vector<std::uint32_t> kept_what_;  // an operand's number, or kept_output, kept_extra
   std::vector<ScopeEntry> scopes_;
+  std::span<std::byte> op_memory_;  // what is left of the chunk that ops are made in
   std::unique_ptr<Tables> tables_;  // names, parameters in use, memory of ops
 };
 

@@ -12,6 +12,7 @@
 //   }
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <new>
 #include <span>
@@ -31,30 +32,40 @@ namespace weft {
 // accumulates.
 class Gradients {
  public:
-  int operand_count() const { return static_cast<int>(inputs_.size()); }
-  bool wants(int i) const { return wanted_[static_cast<std::size_t>(i)] != 0; }  // others need not be set
-  void set(int i, Var gradient);
+  int operand_count() const { return static_cast<int>(results_.size()); }
+  bool wants(int i) const { return (marks_[operand(i)] & wanted) != 0; }  // others need not be set
+  void set(int i, Var gradient) { results_[static_cast<std::size_t>(i)] = std::move(gradient); }
   const Var& result(int i) const { return results_[static_cast<std::size_t>(i)]; }  // what was set so far
 
   Var input(int i) const;  // operand i; its value is there where the op saved it, its type always
   Var extra() const;       // the secondary result that the op saved, as a constant
-  Shape shape(int i) const { return graph_->type(inputs_[static_cast<std::size_t>(i)]).shape; }
+  Shape shape(int i) const { return graph_->type(operand(i)).shape; }
   // gy's value for a kernel that may write its result into it: without another handle where the rule is the
-  // last to read it. `gy` is empty then.
-  Tensor take(const Var& gy);
+  // last to read it. `gy` has no value then.
+  Tensor take(const Var& gy) {
+    if (&gy != &gy_ || recording()) return gy.value();
+    return std::move(gy_.value_);
+  }
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated
 
  private:
   friend class Engine;
-  Gradients(Graph* graph, NodeId node, std::span<const NodeId> inputs, std::span<const std::uint8_t> wanted,
-            std::span<Var> results, Var& gy)
-      : graph_(graph), node_(node), inputs_(inputs), wanted_(wanted), results_(results), gy_(gy) {}
+  static constexpr std::uint8_t wanted = 1;  // the bit of a node's mark
+
+  Gradients(Graph* graph, NodeId node, const std::uint8_t* marks, std::span<Var> results, Var& gy)
+      : graph_(graph),
+        node_(node),
+        first_edge_(graph->first_edge(node).index),
+        marks_(marks),
+        results_(results),
+        gy_(gy) {}
+  NodeId operand(int i) const { return graph_->edge_target_[first_edge_ + static_cast<std::uint32_t>(i)]; }
 
   Graph* graph_;
   NodeId node_;
-  std::span<const NodeId> inputs_;
-  std::span<const std::uint8_t> wanted_;
-  std::span<Var> results_;
+  std::uint32_t first_edge_;
+  const std::uint8_t* marks_;  // per node
+  std::span<Var> results_;     // per operand
   Var& gy_;
 };
 
@@ -109,13 +120,22 @@ class Recorder {
   // For planted defects: the node of `recorded`, which nobody has seen yet, with another op and with another
   // value of the same type, which also takes the place of a saved output.
   static Var amend(const Var& recorded, const Op* op, Tensor value);
-  static void* allocate(Graph& graph, std::size_t bytes, std::size_t alignment);
+  // Memory for an op that lives as long as the graph's nodes. Throws GraphError for more than 64 KB.
+  static void* allocate(Graph& graph, std::size_t bytes) {
+    std::span<std::byte>& left = graph.op_memory_;
+    bytes = (bytes + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
+    if (bytes > left.size()) return allocate_in_next_chunk(graph, bytes);
+    void* memory = left.data();
+    left = left.subspan(bytes);
+    return memory;
+  }
   // Holds `memory` as long as the graph's nodes live, for an op that points to it.
   static void hold(Graph& graph, std::shared_ptr<const void> memory);
-  static Var append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
+  static Var append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
                     const Saved& saved, SourceLocation at);
 
  private:
+  static void* allocate_in_next_chunk(Graph& graph, std::size_t bytes);
   [[noreturn]] static void throw_stale(const Var& var, SourceLocation at);
   [[noreturn]] static void throw_two_graphs(SourceLocation at);
 };
@@ -125,11 +145,12 @@ class Recorder {
 // anything is changed.
 template <class O>
 Var record(const O& op, Tensor y, std::span<const VarRef> operands, const Saved& saved, SourceLocation at) {
-  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O>,
+  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O> &&
+                    alignof(O) <= alignof(std::max_align_t),
                 "an Op holds attributes only");
   const Recorder::Place place = Recorder::place(operands, at);
   if (!place.records) return Recorder::unrecorded(std::move(y), place.graph);
-  const Op* kept = new (Recorder::allocate(*place.graph, sizeof(O), alignof(O))) O(op);
+  const Op* kept = new (Recorder::allocate(*place.graph, sizeof(O))) O(op);
   return Recorder::append(*place.graph, kept, std::move(y), operands, saved, at);
 }
 template <class O>

@@ -21,14 +21,19 @@ class Pool;
 // The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the
 // storage it shares. Counts are atomic: tensors may cross threads.
 struct Storage {
-  std::atomic<std::uint32_t> references{1};
-  DType dtype = DType::f32;
-  std::uint8_t size_class = 0;
-  bool guarded = false;  // lies between guard bands (core/pool.hpp)
-  Shape shape;
-  void* data = nullptr;
+  Shape shape;  // first: no word of it that is copied lies across two lines of the cache
+  std::int64_t elements;
+  void* data;
   Storage* base = nullptr;  // whose elements these are; null: its own
-  Pool* owner = nullptr;
+  Pool* owner;
+  std::atomic<std::uint32_t> references{1};
+  DType dtype;
+  std::uint8_t size_class;
+  bool guarded = false;  // lies between guard bands (core/pool.hpp)
+
+  Storage(const Shape& shape, std::int64_t elements, DType dtype, void* data, Pool* owner,
+          std::uint8_t size_class)
+      : shape(shape), elements(elements), data(data), owner(owner), dtype(dtype), size_class(size_class) {}
 };
 
 void release(Storage* storage) noexcept;  // the last handle is gone
@@ -73,7 +78,7 @@ class Tensor {
   DType dtype() const { return storage().dtype; }
   int rank() const { return shape().rank(); }
   std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
-  std::int64_t elements() const { return shape().elements(); }
+  std::int64_t elements() const { return storage().elements; }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype()); }
 
   // The elements. T must be the dtype's C++ type: DTypeError otherwise. Writing is for whoever made the
@@ -97,7 +102,17 @@ class Tensor {
   Tensor to(DType dtype) const;               // converted like static_cast, itself where nothing changes
   Tensor reshape(const Ints& extents) const;  // shares storage; one extent may be -1: whatever is left
   Tensor clone() const;                       // storage of its own
-  bool is_unique() const;                     // nobody else holds these elements
+  bool is_unique() const {                    // nobody else holds these elements
+    const detail::Storage& s = storage();
+    return s.references.load(std::memory_order_acquire) == 1 &&
+           (!s.base || s.base->references.load(std::memory_order_acquire) == 1);
+  }
+  // A copy of a handle that the caller alone can reach: the first copy needs no atomic addition.
+  Tensor share() {
+    if (!storage_ || storage_->references.load(std::memory_order_acquire) != 1) return *this;
+    storage_->references.store(2, std::memory_order_relaxed);
+    return Tensor(storage_);
+  }
   bool shares_storage(const Tensor& other) const;
 
  private:
@@ -146,6 +161,8 @@ struct MemoryStatistics {
   std::size_t system_allocations = 0;  // calls to the system allocator so far
 };
 MemoryStatistics memory_statistics();
-void release_cached_memory();  // gives the calling thread's cached memory back to the system
+// Gives the calling thread's cached memory back to the system, but for what lies in one piece of 64 KB with a
+// small tensor that lives.
+void release_cached_memory();
 
 }  // namespace weft

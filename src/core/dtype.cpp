@@ -24,10 +24,6 @@ std::string_view name(DType dtype) {
   return "boolean";
 }
 
-std::size_t size_of(DType dtype) {
-  return visit_dtype(dtype, []<class T>() { return sizeof(T); });
-}
-
 void detail::throw_not_floating(DType dtype) {
   throw DTypeError(fmt::format("needs f32 or f64, found {}: convert with .to(DType::f32)", name(dtype)));
 }

@@ -20,18 +20,9 @@ std::uint32_t Graph::Tables::intern(std::string_view text) {
   return index;
 }
 
-void* Graph::Tables::allocate(std::size_t bytes, std::size_t alignment) {
-  used_ = (used_ + alignment - 1) / alignment * alignment;
-  if (chunks_.empty() || used_ + bytes > chunk_bytes) {
-    if (bytes > chunk_bytes)
-      throw GraphError(fmt::format("an op of {} bytes: at most {}", bytes, chunk_bytes));
-    if (!chunks_.empty()) ++chunk_;
-    if (chunk_ == chunks_.size()) chunks_.push_back(std::make_unique<std::byte[]>(chunk_bytes));
-    used_ = 0;
-  }
-  void* memory = chunks_[chunk_].get() + used_;
-  used_ += bytes;
-  return memory;
+std::span<std::byte> Graph::Tables::next_chunk() {
+  if (used_chunks_ == chunks_.size()) chunks_.push_back(std::make_unique<std::byte[]>(chunk_bytes));
+  return {chunks_[used_chunks_++].get(), chunk_bytes};
 }
 
 void Graph::Tables::clear() {
@@ -40,57 +31,66 @@ void Graph::Tables::clear() {
   last_root = last_error.node = no_node;
   last_error.message.clear();
   if (observer) observer->cleared();
-  chunk_ = used_ = 0;
+  used_chunks_ = 0;
 }
+
+[[noreturn]] static void throw_full() { throw GraphError("the graph is full: it has 2^32 nodes"); }
 
 // ---- recording --------------------------------------------------------------------------------------------
 
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
+  end_node();
 }
 Graph::~Graph() = default;
 
-NodeId Graph::append(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
-                     SourceLocation at) {
-  if (nodes_.size() >= std::numeric_limits<NodeId>::max())
-    throw GraphError("the graph is full: it has 2^32 nodes");
-  if (rule_node_ != no_node) at = source(rule_node_);
-  const std::uint32_t type_index = find_type(type);
-  Node& node = nodes_.emplace_back();
-  node.op = op;
-  node.type = type_index;
-  node.first_edge = edge_count();
-  node.first_kept = static_cast<std::uint32_t>(kept_.size());
-  node.scope = scope_;
-  node.rule_of = rule_node_;
-  node.file = at.file;
-  node.line = static_cast<std::uint32_t>(at.line);
-  node.kind = kind;
-  node.differentiable = differentiable;
-  return node_count() - 1;
-}
-
-// Most nodes are like one of the last ones.
-std::uint32_t Graph::find_type(const TensorType& type) {
+// Most nodes are like the last one, most others like one of those before.
+[[gnu::noinline]] std::uint32_t Graph::find_type(const Shape& shape, DType dtype) {
   constexpr std::size_t looked_at = 8;
-  if (!nodes_.empty() && types_[nodes_.back().type] == type) return nodes_.back().type;
   for (std::size_t i = types_.size(); i > 0 && i + looked_at > types_.size(); --i) {
-    if (types_[i - 1] == type) return static_cast<std::uint32_t>(i - 1);
+    if (types_[i - 1].dtype == dtype && types_[i - 1].shape == shape)
+      return static_cast<std::uint32_t>(i - 1);
   }
-  types_.push_back(type);
+  types_.push_back({shape, dtype});
   return static_cast<std::uint32_t>(types_.size() - 1);
 }
 
-void Graph::keep(Tensor value, std::uint32_t what) {
+inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bool differentiable,
+                                const SourceLocation& at) {
+  const NodeId n = node_count();
+  if (n == std::numeric_limits<NodeId>::max() - 1) throw_full();
+  const bool in_rule = rule_node_ != no_node;
+  Node& node = nodes_.back();
+  node.op = op;
+  const bool like_last =
+      !types_.empty() && types_.back().dtype == y.dtype() && types_.back().shape == y.shape();
+  node.type = like_last ? static_cast<std::uint32_t>(types_.size() - 1) : find_type(y.shape(), y.dtype());
+  node.scope = scope_;
+  node.rule_of = rule_node_;
+  node.file = in_rule ? nodes_[rule_node_].file : at.file;
+  node.line = in_rule ? nodes_[rule_node_].line : static_cast<std::uint32_t>(at.line);
+  node.kind = kind;
+  node.differentiable = differentiable;
+  return n;
+}
+
+inline void Graph::end_node() {
+  nodes_.push_back({.first_edge = edge_count(), .first_kept = static_cast<std::uint32_t>(kept_.size())});
+}
+
+inline void Graph::keep(Tensor&& value, std::uint32_t what) {
   kept_.push_back(std::move(value));
   kept_what_.push_back(what);
 }
 
-Var Graph::append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at) {
+[[gnu::noinline]] Var Graph::append_source(NodeKind kind, Tensor value, std::string_view name,
+                                           SourceLocation at) {
   const bool differentiable = kind != NodeKind::constant && is_floating(value.dtype());
-  const NodeId n = append(nullptr, {value.shape(), value.dtype()}, kind, differentiable, at);
-  nodes_[n].name = tables_->intern(name);
-  keep(value, kept_output);
+  const std::uint32_t name_index = tables_->intern(name);
+  const NodeId n = begin_node(nullptr, value, kind, differentiable, at);
+  nodes_[n].name = name_index;
+  keep(Tensor(value), kept_output);
+  end_node();
   if (tables_->observer) tables_->observer->recorded(n, value);
   return Var(std::move(value), this, n, epoch_);
 }
@@ -122,8 +122,12 @@ Var Graph::use(const Parameter& parameter, SourceLocation at) {
   return var;
 }
 
-void* Recorder::allocate(Graph& graph, std::size_t bytes, std::size_t alignment) {
-  return graph.tables_->allocate(bytes, alignment);
+void* Recorder::allocate_in_next_chunk(Graph& graph, std::size_t bytes) {
+  const std::span<std::byte> chunk = graph.tables_->next_chunk();
+  if (bytes > chunk.size())
+    throw GraphError(fmt::format("an op of {} bytes: at most {}", bytes, chunk.size()));
+  graph.op_memory_ = chunk.subspan(bytes);
+  return chunk.data();
 }
 
 void Recorder::hold(Graph& graph, std::shared_ptr<const void> memory) {
@@ -132,14 +136,14 @@ void Recorder::hold(Graph& graph, std::shared_ptr<const void> memory) {
 
 Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
   Graph& graph = *recorded.graph_;
-  graph.nodes_[recorded.id_].op = op;
-  if (const Tensor* kept = graph.find_kept(recorded.id_, kept_output)) {
+  graph.nodes_[recorded.id()].op = op;
+  if (const Tensor* kept = graph.find_kept(recorded.id(), kept_output)) {
     graph.kept_[static_cast<std::size_t>(kept - graph.kept_.data())] = value;
   }
-  return Var(std::move(value), recorded.graph_, recorded.id_, recorded.epoch_);
+  return Var(std::move(value), recorded.graph_, recorded.id(), recorded.epoch());
 }
 
-Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRef> operands,
+Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
                      const Saved& saved, SourceLocation at) {
   bool differentiable = false;
   const auto constants_from = graph.node_count();
@@ -151,19 +155,20 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor y, std::span<const VarRe
   }
   differentiable = differentiable && is_floating(y.dtype());
 
-  const NodeId n = graph.append(op, {y.shape(), y.dtype()}, NodeKind::op, differentiable, at);
+  const NodeId n = graph.begin_node(op, y, NodeKind::op, differentiable, at);
   NodeId constant = constants_from;
   std::uint32_t slot = 0;
   for (const auto [var] : operands) {
     const NodeId input = var->is_recorded() ? var->id() : constant++;
     graph.edge_source_.push_back(n);
     graph.edge_target_.push_back(input);
-    const bool saves = slot < 32 && (saved.operands >> slot & 1u) != 0;
-    if (differentiable && saves && graph.nodes_[input].op) graph.keep(var->value(), slot);
+    const bool saves = differentiable && slot < 32 && (saved.operands >> slot & 1u) != 0;
+    if (saves && graph.nodes_[input].op) graph.keep(Tensor(var->value()), slot);
     ++slot;
   }
-  if (differentiable && saved.output) graph.keep(y, kept_output);
-  if (differentiable && saved.extra.defined()) graph.keep(saved.extra, kept_extra);
+  if (differentiable && saved.output) graph.keep(y.share(), kept_output);
+  if (differentiable && saved.extra.defined()) graph.keep(Tensor(saved.extra), kept_extra);
+  graph.end_node();
   if (graph.tables_->observer) graph.tables_->observer->recorded(n, y);
   return Var(std::move(y), &graph, n, graph.epoch_);
 }
@@ -175,8 +180,10 @@ void Graph::clear() {
   edge_target_.clear();
   kept_.clear();
   kept_what_.clear();
+  end_node();
   scopes_.resize(1);
   scope_ = 0;
+  op_memory_ = {};
   tables_->clear();
   if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
 }
@@ -216,22 +223,7 @@ Pause::~Pause() {
 
 // ---- reading the record -----------------------------------------------------------------------------------
 
-EdgeId Graph::first_edge(NodeId n) const { return {n == node_count() ? edge_count() : nodes_[n].first_edge}; }
-
-std::span<const NodeId> Graph::inputs(NodeId n) const {
-  const std::uint32_t first = first_edge(n).index;
-  return std::span(edge_target_).subspan(first, first_edge(n + 1).index - first);
-}
-
 std::string_view Graph::name(NodeId n) const { return tables_->names[nodes_[n].name]; }
-
-const Tensor* Graph::find_kept(NodeId n, std::uint32_t what) const {
-  const std::size_t end = n + 1 == node_count() ? kept_.size() : nodes_[n + 1].first_kept;
-  for (std::size_t i = nodes_[n].first_kept; i < end; ++i) {
-    if (kept_what_[i] == what) return &kept_[i];
-  }
-  return nullptr;
-}
 
 const Tensor& Graph::source_value(NodeId n) const {
   if (op(n)) throw GraphError(fmt::format("node {} is the op {}, no source", n, op(n)->info().name));
@@ -266,16 +258,16 @@ void Graph::verify() const {
 
 const TensorType& Var::recorded_type() const {
   if (!is_recorded() || !graph_->contains(*this)) throw_no_value();
-  return graph_->type(id_);
+  return graph_->type(id());
 }
 
 void Var::throw_no_value() const {
   if (!is_recorded()) throw GraphError("an empty var was used: it was default-constructed or moved from");
   if (!graph_->contains(*this))
-    throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since", id_));
-  const Op* op = graph_->op(id_);
+    throw GraphError(fmt::format("a stale var (node {}): its graph was cleared since", id()));
+  const Op* op = graph_->op(id());
   throw GraphError(fmt::format("the value of {} (node {}) is not there: the op that needs it did not save it",
-                               op ? op->info().name : graph_->name(id_), id_));
+                               op ? op->info().name : graph_->name(id()), id()));
 }
 
 Parameter::Parameter(std::string name, Tensor value) : state_(std::make_shared<State>()) {

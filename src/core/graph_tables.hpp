@@ -30,7 +30,8 @@ struct Graph::Tables {
   };
 
   std::uint32_t intern(std::string_view text);
-  void* allocate(std::size_t bytes, std::size_t alignment);
+  // The next piece of the ops' memory.
+  std::span<std::byte> next_chunk();
   void clear();
 
   std::deque<std::string> names{1};  // 0: no name
@@ -56,8 +57,6 @@ struct Graph::Tables {
   struct Workspace {
     std::vector<std::uint8_t> active;
     std::vector<Var> gradients;
-    std::vector<NodeId> inputs;
-    std::vector<std::uint8_t> wanted;
     std::vector<Var> results;
     std::vector<std::size_t> uses;  // of parameters
     std::vector<NodeId> targets;
@@ -66,8 +65,7 @@ struct Graph::Tables {
  private:
   static constexpr std::size_t chunk_bytes = 64 * 1024;
   std::vector<std::unique_ptr<std::byte[]>> chunks_;
-  std::size_t chunk_ = 0;  // the one that is filled now
-  std::size_t used_ = 0;   // of it
+  std::size_t used_chunks_ = 0;
 };
 
 struct RecordAccess {
@@ -76,8 +74,8 @@ struct RecordAccess {
   static const Graph::Tables& tables(const Graph& g) { return *g.tables_; }
   // What the rule of n asked to keep: an operand's number, kept_output or kept_extra, also after its release.
   static std::span<const std::uint32_t> kept_what(const Graph& g, NodeId n) {
-    const std::size_t end = n + 1 == g.node_count() ? g.kept_.size() : g.nodes_[n + 1].first_kept;
-    return std::span(g.kept_what_).subspan(g.nodes_[n].first_kept, end - g.nodes_[n].first_kept);
+    const std::size_t first = g.nodes_[n].first_kept;
+    return std::span(g.kept_what_).subspan(first, g.nodes_[n + 1].first_kept - first);
   }
   static const Tensor* kept_extra_of(const Graph& g, NodeId n) { return g.find_kept(n, kept_extra); }
 };

@@ -109,15 +109,8 @@ double Op::flops(std::span<const TensorType> x, const TensorType& y) const {
   }
 }
 
-void Gradients::set(int i, Var gradient) { results_[static_cast<std::size_t>(i)] = std::move(gradient); }
-
-Tensor Gradients::take(const Var& gy) {
-  if (&gy != &gy_ || recording()) return gy.value();
-  return std::exchange(gy_, Var()).value_;
-}
-
 Var Gradients::input(int i) const {
-  const NodeId n = inputs_[static_cast<std::size_t>(i)];
+  const NodeId n = operand(i);
   const Tensor* value = graph_->op(n) ? graph_->find_kept(node_, static_cast<std::uint32_t>(i))
                                       : graph_->find_kept(n, kept_output);
   return Var(value ? *value : Tensor(), graph_, n, graph_->epoch_);

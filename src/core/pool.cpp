@@ -1,5 +1,6 @@
 #include "core/pool.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -51,36 +52,25 @@ Pool& Pool::lease() {
   return *current_;
 }
 
-void Pool::add_block(std::uint8_t size_class) {
+void Pool::add_blocks(std::uint8_t size_class) {
   if (returned_.load(std::memory_order_relaxed)) take_back_returned();
   if (free_[size_class]) return;
-  const std::size_t size = bytes_of(size_class);
-  void* block = std::aligned_alloc(64, (size + 63) / 64 * 64);
-  if (!block) throw std::bad_alloc();
-  ++statistics_.system_allocations;
-  free_[size_class] = new (block) FreeBlock{nullptr, size_class};
-  statistics_.cached += size;
-}
-
-void Pool::release(Pool* owner, void* block, std::uint8_t size_class) noexcept {
-  auto* freed = new (block) FreeBlock{nullptr, size_class};
-  if (owner == current_) {
-    owner->take_back(freed);
-    return;
-  }
-  freed->next = owner->returned_.load(std::memory_order_relaxed);
-  while (!owner->returned_.compare_exchange_weak(freed->next, freed, std::memory_order_release)) {
+  const std::size_t stride = stride_of(size_class), count = blocks_in_slab(size_class);
+  slabs_.reserve(slabs_.size() + 1);
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(64, count * stride));
+  if (!memory) throw std::bad_alloc();
+  slabs_.push_back({memory, size_class});
+  ++system_allocations_;
+  held_ += count * bytes_of(size_class);
+  for (std::size_t i = count; i-- > 0;) {
+    free_[size_class] = new (memory + i * stride) FreeBlock{free_[size_class], size_class};
   }
 }
 
-void Pool::take_back(FreeBlock* block) noexcept {
-  const std::uint8_t size_class = block->size_class;
-  const std::size_t size = bytes_of(size_class);
-  block->next = free_[size_class];
-  free_[size_class] = block;
-  statistics_.live -= size;
-  statistics_.cached += size;
-  poison(block + 1, size - sizeof(FreeBlock));
+void Pool::return_from_elsewhere(FreeBlock* block) noexcept {
+  block->next = returned_.load(std::memory_order_relaxed);
+  while (!returned_.compare_exchange_weak(block->next, block, std::memory_order_release)) {
+  }
 }
 
 void Pool::take_back_returned() noexcept {
@@ -94,16 +84,28 @@ void Pool::take_back_returned() noexcept {
 
 void Pool::release_cached() {
   take_back_returned();
+  std::vector<std::byte*> cached;
   for (FreeBlock*& first : free_) {
-    while (first) {
-      const std::size_t size = bytes_of(first->size_class);
-      statistics_.cached -= size;
-      FreeBlock* block = first;
-      first = first->next;
-      unpoison(block, size);
-      std::free(block);
-    }
+    for (FreeBlock* block = first; block; block = block->next)
+      cached.push_back(reinterpret_cast<std::byte*>(block));
+    first = nullptr;
   }
+  std::ranges::sort(cached);
+  std::erase_if(slabs_, [&](const Slab& slab) {
+    const std::size_t stride = stride_of(slab.size_class), count = blocks_in_slab(slab.size_class);
+    const auto begin = std::ranges::lower_bound(cached, slab.memory);
+    const auto end = std::ranges::lower_bound(cached, slab.memory + count * stride);
+    if (static_cast<std::size_t>(end - begin) < count) {
+      for (auto block = begin; block != end; ++block) {
+        free_[slab.size_class] = new (*block) FreeBlock{free_[slab.size_class], slab.size_class};
+      }
+      return false;
+    }
+    unpoison(slab.memory, count * stride);
+    std::free(slab.memory);
+    held_ -= count * bytes_of(slab.size_class);
+    return true;
+  });
 }
 
 }  // namespace weft::detail

@@ -7,6 +7,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <vector>
 
 #include "weft/tensor.hpp"
 
@@ -42,20 +44,25 @@ class Pool {
   // A block of at least `bytes`, aligned to 64. `size_class` is what release() wants back.
   void* allocate(std::size_t bytes, std::uint8_t& size_class) {
     size_class = class_of(bytes);
-    if (!free_[size_class]) add_block(size_class);
+    if (!free_[size_class]) add_blocks(size_class);
     FreeBlock* block = free_[size_class];
     const std::size_t size = bytes_of(size_class);
     unpoison(block, size);
     free_[size_class] = block->next;
-    statistics_.cached -= size;
-    statistics_.live += size;
-    if (statistics_.live > statistics_.peak) statistics_.peak = statistics_.live;
+    live_ += size;
+    if (live_ > peak_) peak_ = live_;
     return block;
   }
   // From any thread.
-  static void release(Pool* owner, void* block, std::uint8_t size_class) noexcept;
+  static void release(Pool* owner, void* block, std::uint8_t size_class) noexcept {
+    auto* freed = new (block) FreeBlock{nullptr, size_class};
+    if (owner == current_)
+      owner->take_back(freed);
+    else
+      owner->return_from_elsewhere(freed);
+  }
 
-  MemoryStatistics statistics() const { return statistics_; }
+  MemoryStatistics statistics() const { return {live_, peak_, held_ - live_, system_allocations_}; }
   void release_cached();
 
   bool is_checking() const { return checking_; }
@@ -81,16 +88,44 @@ class Pool {
     return (std::size_t{4} + size_class % 4) << (size_class / 4 + 4);
   }
 
+  // Small blocks are cut from slabs: side by side, without what the system's allocator puts between. Under
+  // AddressSanitizer, which watches that, each block is a slab.
+  struct Slab {
+    std::byte* memory;
+    std::uint8_t size_class;
+  };
+#ifdef WEFT_POISONS_FREED_MEMORY
+  static constexpr std::size_t slab_bytes = 0;
+#else
+  static constexpr std::size_t slab_bytes = 64 * 1024;
+#endif
+  static std::size_t stride_of(std::uint8_t size_class) { return (bytes_of(size_class) + 63) / 64 * 64; }
+  static std::size_t blocks_in_slab(std::uint8_t size_class) {
+    const std::size_t stride = stride_of(size_class);
+    return stride <= slab_bytes / 16 ? slab_bytes / stride : 1;
+  }
+
   static Pool& lease();
-  void add_block(std::uint8_t size_class);  // throws std::bad_alloc
-  void take_back(FreeBlock* block) noexcept;
+  void add_blocks(std::uint8_t size_class);  // throws std::bad_alloc
+  void take_back(FreeBlock* block) noexcept {
+    const std::uint8_t size_class = block->size_class;
+    const std::size_t size = bytes_of(size_class);
+    block->next = free_[size_class];
+    free_[size_class] = block;
+    live_ -= size;
+    poison(block + 1, size - sizeof(FreeBlock));
+  }
+  void return_from_elsewhere(FreeBlock* block) noexcept;
   void take_back_returned() noexcept;
 
   static inline constinit thread_local Pool* current_ = nullptr;
 
   std::array<FreeBlock*, class_count> free_{};
+  std::vector<Slab> slabs_;
   std::atomic<FreeBlock*> returned_{nullptr};  // freed by other threads
-  MemoryStatistics statistics_;
+  std::size_t live_ = 0, peak_ = 0;            // bytes in tensors
+  std::size_t held_ = 0;                       // bytes of all blocks
+  std::size_t system_allocations_ = 0;
   bool checking_ = false;
   std::atomic<std::int64_t> damaged_{0};
 };

@@ -11,40 +11,40 @@ namespace weft {
 
 namespace {
 
-constexpr std::size_t header_bytes = (sizeof(detail::Storage) + 63) / 64 * 64;
+constexpr std::size_t header_bytes = (sizeof(detail::Storage) + 63) / 64 * 64;  // elements are aligned to 64
+// So few elements lie in the header's own last line.
+constexpr std::size_t bytes_in_header = header_bytes - sizeof(detail::Storage);
 
 using detail::CheckedMemory;
 
 // The guard bands in front of the elements and behind them.
 bool is_damaged(const detail::Storage& storage) {
   const auto* data = static_cast<const unsigned char*>(storage.data);
-  const auto bytes = static_cast<std::size_t>(storage.shape.elements()) * size_of(storage.dtype);
+  const auto bytes = static_cast<std::size_t>(storage.elements) * size_of(storage.dtype);
   const auto is_guard = [](unsigned char byte) { return byte == CheckedMemory::guard_value; };
   return !std::all_of(data - CheckedMemory::guard_bytes, data, is_guard) ||
          !std::all_of(data + bytes, data + bytes + CheckedMemory::guard_bytes, is_guard);
 }
 
-void guard_and_poison(detail::Storage& storage, std::size_t data_bytes) {
-  auto* front = static_cast<unsigned char*>(storage.data);
-  storage.data = front + CheckedMemory::guard_bytes;
-  storage.guarded = true;
-  std::memset(front, CheckedMemory::guard_value, data_bytes + 2 * CheckedMemory::guard_bytes);
-  std::memset(storage.data, CheckedMemory::poison_value, data_bytes);
+inline detail::Storage* new_storage(const Shape& shape, std::int64_t elements, DType dtype,
+                                    std::size_t data_bytes) {
+  detail::Pool& pool = detail::Pool::of_this_thread();
+  std::uint8_t size_class = 0;
+  const bool in_header = data_bytes <= bytes_in_header;
+  void* block = pool.allocate(in_header ? header_bytes : header_bytes + data_bytes, size_class);
+  void* data = static_cast<std::byte*>(block) + (in_header ? sizeof(detail::Storage) : header_bytes);
+  return new (block) detail::Storage(shape, elements, dtype, data, &pool, size_class);
 }
 
-detail::Storage* new_storage(const Shape& shape, DType dtype, std::size_t data_bytes, bool is_view = false) {
-  detail::Pool& pool = detail::Pool::of_this_thread();
-  const bool guarded = pool.is_checking() && !is_view;
-  std::uint8_t size_class = 0;
-  void* block =
-      pool.allocate(header_bytes + data_bytes + (guarded ? 2 * CheckedMemory::guard_bytes : 0), size_class);
-  auto* storage = new (block) detail::Storage;
-  storage->dtype = dtype;
-  storage->size_class = size_class;
-  storage->shape = shape;
-  storage->data = static_cast<std::byte*>(block) + header_bytes;
-  storage->owner = &pool;
-  if (guarded) guard_and_poison(*storage, data_bytes);
+[[gnu::noinline]] detail::Storage* new_guarded_storage(const Shape& shape, std::int64_t elements, DType dtype,
+                                                       std::size_t data_bytes) {
+  const std::size_t guarded_bytes = data_bytes + 2 * CheckedMemory::guard_bytes;
+  detail::Storage* storage = new_storage(shape, elements, dtype, guarded_bytes);
+  auto* front = static_cast<unsigned char*>(storage->data);
+  storage->data = front + CheckedMemory::guard_bytes;
+  storage->guarded = true;
+  std::memset(front, CheckedMemory::guard_value, guarded_bytes);
+  std::memset(storage->data, CheckedMemory::poison_value, data_bytes);
   return storage;
 }
 
@@ -73,8 +73,13 @@ void detail::release(Storage* storage) noexcept {
   if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) release(base);
 }
 
-Tensor::Tensor(const Shape& shape, DType dtype)
-    : storage_(new_storage(shape, dtype, static_cast<std::size_t>(shape.elements()) * size_of(dtype))) {}
+Tensor::Tensor(const Shape& shape, DType dtype) {
+  const std::int64_t elements = shape.elements();
+  const std::size_t data_bytes = static_cast<std::size_t>(elements) * size_of(dtype);
+  storage_ = detail::Pool::of_this_thread().is_checking()
+                 ? new_guarded_storage(shape, elements, dtype, data_bytes)
+                 : new_storage(shape, elements, dtype, data_bytes);
+}
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
   Tensor tensor(shape, dtype);
@@ -150,7 +155,7 @@ Tensor Tensor::reshape(const Ints& extents) const {
                                  to_string(shape()), to_string(extents)));
   }
   detail::Storage* base = storage_->base ? storage_->base : storage_;
-  detail::Storage* view = new_storage(Shape(wanted), dtype(), 0, true);
+  detail::Storage* view = new_storage(Shape(wanted), elements(), dtype(), 0);
   base->references.fetch_add(1, std::memory_order_relaxed);
   view->base = base;
   view->data = storage_->data;
@@ -161,11 +166,6 @@ Tensor Tensor::clone() const {
   Tensor copy(shape(), dtype());
   if (bytes() > 0) std::memcpy(copy.mutable_data(), data(), bytes());
   return copy;
-}
-
-bool Tensor::is_unique() const {
-  return storage().references.load(std::memory_order_acquire) == 1 &&
-         (!storage_->base || storage_->base->references.load(std::memory_order_acquire) == 1);
 }
 
 bool Tensor::shares_storage(const Tensor& other) const { return data() == other.data(); }

@@ -79,7 +79,7 @@ Var amended(const PlantedPointer& planted, std::span<const Var> x, const Var& y,
   }
   const Op* original = graph.op(y.id());
   const PlantedOp op = make_op(graph, {planted, original, original->attributes()});
-  void* memory = Recorder::allocate(graph, sizeof(PlantedOp), alignof(PlantedOp));
+  void* memory = Recorder::allocate(graph, sizeof(PlantedOp));
   return Recorder::amend(y, new (memory) PlantedOp(op), value);
 }
 

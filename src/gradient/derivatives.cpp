@@ -12,10 +12,6 @@ std::vector<Var> gradient(const Var& y, std::initializer_list<Var> xs, const Gra
   return gradient(y, std::span(xs.begin(), xs.size()), options);
 }
 
-Var gradient(const Var& y, const Var& x, const GradientOptions& options) {
-  return gradient(y, std::span(&x, 1), options).front();
-}
-
 // J^T v is linear in v, so its gradient with respect to v along u is J u.
 Var jvp(const Var& y, const Var& x, const Var& u) {
   if (!y.is_recorded()) throw GraphError("jvp: y is no node");

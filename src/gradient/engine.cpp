@@ -39,17 +39,20 @@ class Engine {
     graph_.tables_->last_targets.assign(targets.begin(), targets.end());
     active_.assign(root_ + 1, 0);
     for (const NodeId target : targets) {
-      if (target <= root_) active_[target] = influenced | target_of_pass;
+      if (target <= root_ && graph_.is_differentiable(target)) active_[target] = influenced | target_of_pass;
     }
-    for (NodeId n = 0; n <= root_; ++n) {
-      for (const NodeId input : graph_.inputs(n)) active_[n] |= active_[input] & influenced;
-      if (!graph_.is_differentiable(n)) active_[n] = 0;
+    // Edges lie in the order of the nodes that they run from.
+    const std::uint32_t end = graph_.first_edge(root_ + 1).index;
+    for (std::uint32_t e = 0; e < end; ++e) {
+      const NodeId n = graph_.edge_source_[e];
+      if (graph_.nodes_[n].differentiable) active_[n] |= active_[graph_.edge_target_[e]] & influenced;
     }
     active_[root_] |= reached;
-    for (NodeId n = root_ + 1; n-- > 0;) {
+    for (std::uint32_t e = end; e-- > 0;) {
+      const NodeId n = graph_.edge_source_[e];
       if (!is_active(n)) continue;
       if (graph_.nodes_[n].released) throw_released(n);
-      for (const NodeId input : graph_.inputs(n)) active_[input] |= reached;
+      active_[graph_.edge_target_[e]] |= reached;
     }
   }
 
@@ -68,6 +71,11 @@ class Engine {
   // The gradient that has arrived at a target; empty where none has.
   const Var& gradient_of(NodeId n) const { return slots_[n]; }
 
+  void mark_vars(std::span<const Var> xs) {
+    memory_.targets.clear();
+    for (const Var& x : xs) memory_.targets.push_back(x.id());
+    mark(memory_.targets);
+  }
   // For Graph::backward: marks the trainable parameters that the loss can depend on.
   void mark_trainable() {
     const auto& parameters = graph_.tables_->parameters;
@@ -108,7 +116,7 @@ class Engine {
   }
 
  private:
-  static constexpr std::uint8_t influenced = 1, reached = 2, target_of_pass = 4;
+  static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2, target_of_pass = 4;
 
   bool is_active(NodeId n) const { return (active_[n] & (influenced | reached)) == (influenced | reached); }
 
@@ -129,55 +137,92 @@ class Engine {
                     graph_.op(n)->info().name, n));
   }
 
+  // The output that a node kept, lent to its rule: no second handle, and no count of one.
+  class Lent {
+   public:
+    Lent(Graph& graph, NodeId n) : graph_(graph), y_(Tensor(), &graph, n, graph.epoch_) {
+      const Tensor* kept = graph.find_kept(n, kept_output);
+      if (!kept) return;
+      place_ = static_cast<std::size_t>(kept - graph.kept_.data());  // recording moves the array
+      y_.value_ = std::move(graph.kept_[place_]);
+    }
+    Lent(const Lent&) = delete;
+    Lent& operator=(const Lent&) = delete;
+    ~Lent() {
+      if (place_ != nowhere) graph_.kept_[place_] = std::move(y_.value_);
+    }
+    const Var& operator*() const { return y_; }
+
+   private:
+    static constexpr auto nowhere = static_cast<std::size_t>(-1);
+    Graph& graph_;
+    Var y_;
+    std::size_t place_ = nowhere;
+  };
+
   void call_rule(NodeId n) {
     const Op& op = *graph_.op(n);
-    const std::span<const NodeId> recorded_inputs = graph_.inputs(n);
-    inputs_.assign(recorded_inputs.begin(), recorded_inputs.end());  // a copy: recording moves the array
-    wanted_.resize(inputs_.size());
-    for (std::size_t i = 0; i < inputs_.size(); ++i) wanted_[i] = active_[inputs_[i]] & influenced;
-    results_.resize(inputs_.size());  // all empty
+    const std::uint32_t first = graph_.first_edge(n).index, count = graph_.first_edge(n + 1).index - first;
+    if (results_.size() < count) results_.resize(count);  // all empty
     graph_.rule_node_ = n;
     if (record_) enter_gradient_scope(graph_.scope_of(n));
 
-    const Tensor* output = graph_.find_kept(n, kept_output);
-    const Var y(output ? *output : Tensor(), &graph_, n, graph_.epoch_);
-    Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
-    Gradients gx(&graph_, n, inputs_, wanted_, results_, gy);
-    std::size_t operand = 0;
+    std::uint32_t operand = 0;
     try {
-      op.backward(y, gy, gx);
-      if (observer_) observer_->rule_ended(n, inputs_, results_);
-      for (; operand < inputs_.size(); ++operand) {
-        Var result = std::exchange(results_[operand], Var());
-        if (wanted_[operand]) accumulate(inputs_[operand], std::move(result));
+      {
+        const Lent y(graph_, n);
+        Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
+        Gradients gx(&graph_, n, active_.data(), std::span(results_.data(), count), gy);
+        op.backward(*y, gy, gx);
+      }
+      if (observer_) observer_->rule_ended(n, graph_.inputs(n), std::span(results_.data(), count));
+      for (; operand < count; ++operand) {
+        const NodeId input = graph_.edge_target_[first + operand];
+        if (active_[input] & influenced) accumulate(input, results_[operand]);
+        results_[operand] = Var();
       }
     } catch (Error& error) {
-      error.add_context(operand == 0 ? fmt::format("in the gradient of {} (node {})", op.info().name, n)
-                                     : fmt::format("in the gradient of {} (node {}, operand {})",
-                                                   op.info().name, n, operand));
-      graph_.tables_->last_error = {n, {}, {}, error.what()};
+      add_context(error, n, operand);
       throw;
     }
   }
 
-  void accumulate(NodeId input, Var g) {
-    if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
+  void add_context(Error& error, NodeId n, std::uint32_t operand) {
+    const std::string_view op = graph_.op(n)->info().name;
+    error.add_context(operand == 0
+                          ? fmt::format("in the gradient of {} (node {})", op, n)
+                          : fmt::format("in the gradient of {} (node {}, operand {})", op, n, operand));
+    graph_.tables_->last_error = {n, {}, {}, error.what()};
+  }
+
+  void accumulate(NodeId input, Var& g) {
     const TensorType& wanted = graph_.type(input);
+    const bool fits = g.defined() && g.dtype() == wanted.dtype && g.shape() == wanted.shape;
+    if (!fits) g = fitted(g, wanted);
+    Var& slot = slots_[input];
+    if (slot.defined())
+      add_to_slot(slot, g);
+    else
+      slot = std::move(g);
+  }
+
+  [[gnu::noinline]] static Var fitted(const Var& g, const TensorType& wanted) {
+    if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
     if (g.dtype() != wanted.dtype) {
       throw DTypeError(fmt::format("the rule set a gradient of {} for an operand of {}", name(g.dtype()),
                                    name(wanted.dtype)));
     }
-    if (g.shape() != wanted.shape) g = undo_broadcast(g, wanted.shape);
-    Var& slot = slots_[input];
-    if (!slot.defined()) {
-      slot = std::move(g);
-    } else if (record_) {
+    return undo_broadcast(g, wanted.shape);
+  }
+
+  [[gnu::noinline]] void add_to_slot(Var& slot, const Var& g) {
+    if (record_) {
       slot = add(slot, g);
-    } else {
-      Tensor sum = std::exchange(slot, Var()).value();
-      add_to(sum, g.value());
-      slot = Recorder::unrecorded(std::move(sum), &graph_);
+      return;
     }
+    Tensor sum = std::exchange(slot, Var()).value();
+    add_to(sum, g.value());
+    slot = Recorder::unrecorded(std::move(sum), &graph_);
   }
 
   static Var undo_broadcast(const Var& g, Shape shape) {  // a copy: recording moves the array
@@ -196,8 +241,7 @@ class Engine {
 
   void release(NodeId n) {
     Graph::Node& node = graph_.nodes_[n];
-    const std::size_t end =
-        n + 1 == graph_.node_count() ? graph_.kept_.size() : graph_.nodes_[n + 1].first_kept;
+    const std::size_t end = graph_.nodes_[n + 1].first_kept;
     for (std::size_t i = node.first_kept; i < end; ++i) graph_.kept_[i] = {};
     node.released = end > node.first_kept;
   }
@@ -227,9 +271,7 @@ class Engine {
   Graph::Tables::Workspace memory_;  // taken from the graph: a rule that asks for a gradient has its own
   std::vector<std::uint8_t>& active_ = memory_.active;
   std::vector<Var>& slots_ = memory_.gradients;
-  std::vector<NodeId>& inputs_ = memory_.inputs;  // of the rule that runs, with what it wants and set
-  std::vector<std::uint8_t>& wanted_ = memory_.wanted;
-  std::vector<Var>& results_ = memory_.results;
+  std::vector<Var>& results_ = memory_.results;  // of the rule that runs; empty but then
 };
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {
@@ -254,10 +296,11 @@ void Parameter::accumulate_grad(Tensor grad) {
   }
 }
 
-std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options) {
+// One result for each x, into `gx`.
+static void gradient_into(std::span<Var> gx, const Var& y, std::span<const Var> xs,
+                          const GradientOptions& options) {
   if (!y.is_recorded() || !y.graph()->contains(y))
     throw GraphError("gradient: y is no node, or its graph was cleared");
-  std::vector<NodeId> targets;
   for (const Var& x : xs) {
     if (!y.graph()->contains(x)) {
       throw GraphError(
@@ -268,19 +311,28 @@ std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientO
           fmt::format("gradient: node {} is not differentiable: it is {}, or made from constants", x.id(),
                       to_string(TensorType{x.shape(), x.dtype()})));
     }
-    targets.push_back(x.id());
   }
   const Var checked = Engine::gy_or_one(y, options.gy.defined() ? options.gy.value() : Tensor(), "gradient");
   Engine engine(y, options.record, false);
-  engine.mark(targets);
+  engine.mark_vars(xs);
   engine.run(options.gy.defined() ? options.gy : checked);
-  std::vector<Var> gradients;
-  for (const Var& x : xs) {
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    const Var& x = xs[i];
     const Var g = x.id() <= y.id() ? engine.gradient_of(x.id()) : Var();
-    gradients.push_back(g.defined() ? g
-                                    : Recorder::unrecorded(Tensor::zeros(x.shape(), x.dtype()), y.graph()));
+    gx[i] = g.defined() ? g : Recorder::unrecorded(Tensor::zeros(x.shape(), x.dtype()), y.graph());
   }
-  return gradients;
+}
+
+std::vector<Var> gradient(const Var& y, std::span<const Var> xs, const GradientOptions& options) {
+  std::vector<Var> gx(xs.size());
+  gradient_into(gx, y, xs, options);
+  return gx;
+}
+
+Var gradient(const Var& y, const Var& x, const GradientOptions& options) {
+  Var gx;
+  gradient_into({&gx, 1}, y, {&x, 1}, options);
+  return gx;
 }
 
 }  // namespace weft

@@ -1,7 +1,6 @@
 #include "kernels/parallel.hpp"
 
 #include <fmt/format.h>
-#include <omp.h>
 
 #include <algorithm>
 #include <charconv>
@@ -12,6 +11,18 @@
 
 #include "weft/error.hpp"
 #include "weft/threads.hpp"
+
+// The OpenMP runtime that oneDNN and OpenBLAS are linked to, GNU's, by its documented interface whatever
+// compiler builds this: clang's own runtime beside it would be a second team of spinning threads in every
+// process. https://gcc.gnu.org/onlinedocs/libgomp/Implementing-PARALLEL-Construct.html
+extern "C" {
+void omp_set_num_threads(int);
+int omp_get_max_threads();
+int omp_get_num_threads();
+int omp_get_thread_num();
+int omp_in_parallel();
+void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+}
 
 namespace weft {
 
@@ -85,12 +96,18 @@ void detail::parallel_ranges(std::int64_t count, std::int64_t grain,
   if (forced_threads > 0) return forced_ranges(count, body, context);
   const std::int64_t parts = std::min<std::int64_t>(thread_count(), count / std::max<std::int64_t>(grain, 1));
   if (parts <= 1) return body(context, 0, count);
-#pragma omp parallel num_threads(static_cast <int>(parts))
-  {
+  struct Ranges {
+    std::int64_t count;
+    void (*body)(void*, std::int64_t, std::int64_t);
+    void* context;
+  } ranges{count, body, context};
+  const auto own_range = [](void* data) {
+    const Ranges& all = *static_cast<const Ranges*>(data);
     const std::int64_t part = omp_get_thread_num(), threads = omp_get_num_threads();
-    const std::int64_t begin = count * part / threads, end = count * (part + 1) / threads;
-    if (begin < end) body(context, begin, end);
-  }
+    const std::int64_t begin = all.count * part / threads, end = all.count * (part + 1) / threads;
+    if (begin < end) all.body(all.context, begin, end);
+  };
+  GOMP_parallel(own_range, &ranges, static_cast<unsigned>(parts), 0);
 }
 
 }  // namespace weft

@@ -1,6 +1,4 @@
 // Bugs of how an op is executed, whatever it computes: G07 to G15.
-#include <omp.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -10,6 +8,7 @@
 #include "mutants/lists.hpp"
 #include "mutants/naive.hpp"
 #include "weft/gradient.hpp"
+#include "weft/threads.hpp"
 
 namespace weft {
 
@@ -103,13 +102,11 @@ OpInfo partial_sums_lost(const OpInfo& info) {
     });
     Numbers total(gx.shape(0));
     const Numbers read = total;
-    const std::int64_t threads = omp_get_max_threads();
-#pragma omp parallel for ordered schedule(static, 1) num_threads(static_cast <int>(threads))
-    for (std::int64_t t = 0; t < threads; ++t) {
+    const std::int64_t parts = threads();
+    for (std::int64_t t = 0; t < parts; ++t) {
       Numbers own = read;
-      for (std::int64_t k = g.elements() * t / threads; k < g.elements() * (t + 1) / threads; ++k)
+      for (std::int64_t k = g.elements() * t / parts; k < g.elements() * (t + 1) / parts; ++k)
         own[target[static_cast<std::size_t>(k)]] += g[k];
-#pragma omp ordered
       total = own;
     }
     gx.set(0, to_tensor(total, gy.dtype()));

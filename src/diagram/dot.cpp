@@ -130,7 +130,8 @@ class DotWriter {
 
   void head() {
     raw("digraph weft {{\n  graph [rankdir=TB newrank=true splines={}", style_.splines);
-    if (style_.fast) append(" nslimit=2 mclimit=.22 remincross=false searchsize=20");
+    if (style_.effort == Effort::limited) append(" nslimit=4");
+    if (style_.effort == Effort::least) append(" nslimit=2 mclimit=.22 remincross=false searchsize=20");
     raw(" nodesep=0.30 ranksep=0.34 bgcolor=\"{}\" fontname=\"monospace\" fontsize=11 fontcolor=\"{}\""
         " labelloc=t\n        ",
         theme_.background, theme_.text);

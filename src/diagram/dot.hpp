@@ -8,10 +8,13 @@
 
 namespace weft::diagram {
 
+// How long Graphviz may optimise: to the end; so long that spines are nearly straight; as little as it can.
+enum class Effort : std::uint8_t { full, limited, least };
+
 // What the layout is asked for.
 struct DotStyle {
   std::string_view splines = "spline";
-  bool fast = false;  // fewer rounds of Graphviz's optimisations
+  Effort effort = Effort::full;
   bool clusters = true;
   bool legend = false;
   bool spare_line = false;  // in every box, for the viewer to fill

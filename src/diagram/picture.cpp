@@ -21,14 +21,16 @@ struct Attempt {
 // Graphviz's time grows faster than the canvas, and how much faster cannot be told beforehand: each attempt
 // asks for less.
 std::vector<Attempt> attempts_for(const Canvas& first, const FoldOptions& fold) {
-  constexpr std::size_t many_splines = 250;
+  constexpr std::size_t many = 250;  // boxes: their splines, and the best places for them, take seconds
   constexpr std::uint64_t large = 2000;
-  const Attempt smaller{{.splines = "polyline", .fast = true}, std::min(fold.max_boxes, 100), 0.3};
+  const Attempt smaller{{.splines = "polyline", .effort = Effort::least}, std::min(fold.max_boxes, 100), 0.3};
   const Attempt smallest{
-      {.splines = "line", .fast = true, .clusters = false}, std::min(fold.max_boxes, 30), 0.2};
-  const bool smooth = first.boxes.size() <= many_splines;
+      {.splines = "line", .effort = Effort::least, .clusters = false}, std::min(fold.max_boxes, 30), 0.2};
   if (drawn_size(first) > large) return {{smaller.style, smaller.max_boxes, 0.8}, smallest};
-  return {{{.splines = smooth ? "spline" : "polyline"}, fold.max_boxes, 0.5}, smaller, smallest};
+  const DotStyle best = first.boxes.size() <= many
+                            ? DotStyle{.splines = "spline"}
+                            : DotStyle{.splines = "polyline", .effort = Effort::limited};
+  return {{best, fold.max_boxes, 0.5}, smaller, smallest};
 }
 
 std::string note_of(const DotStyle& style, bool folded_further) {

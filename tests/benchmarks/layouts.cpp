@@ -1,6 +1,7 @@
 // Time that Graphviz takes for the canvases of models: ninja benchmark_layouts weft_layout, then run it.
 // Prints, for every model, the canvases, the largest number of boxes on one, and percentiles of their time;
-// exits 1 where more than 5 % took over 1.5 s or a canvas has over 400 boxes.
+// exits 1 where more than 5 % of all, or of those with over 100 boxes, took over 1.5 s, or a canvas has over
+// 400 boxes.
 //
 // The program stands in for weft-layout, too: it calls it and logs what it took. So all is measured that a
 // user waits for, also attempts that were stopped.
@@ -224,8 +225,8 @@ int main(int argc, char** argv) try {
   }
   std::ranges::copy_if(all, std::back_inserter(large), [](const Drawn& c) { return c.boxes > 100; });
   const std::size_t largest = std::ranges::max(all, {}, &Drawn::boxes).boxes;
-  const bool holds = print_row("all", all) <= bar && largest <= most_boxes;
-  print_row("over 100 boxes", large);
+  const double slow = print_row("all", all), slow_large = print_row("over 100 boxes", large);
+  const bool holds = slow <= bar && slow_large <= bar && largest <= most_boxes;
   fs::remove_all(folder);
   fmt::print("{}\n", holds ? "every bar holds" : "a bar is missed");
   return holds ? 0 : 1;

@@ -21,13 +21,20 @@ class AttributeValue {
  public:
   using Variant = std::variant<bool, std::int64_t, double, Ints, std::string>;
 
-  AttributeValue(bool value) : value_(value) {}
-  AttributeValue(std::integral auto value) : value_(static_cast<std::int64_t>(value)) {}
-  AttributeValue(double value) : value_(value) {}
-  AttributeValue(const Ints& value) : value_(value) {}
-  AttributeValue(std::initializer_list<std::int64_t> value) : value_(Ints(value)) {}
-  AttributeValue(std::string value) : value_(std::move(value)) {}
-  AttributeValue(const char* value) : value_(std::string(value)) {}
+  // Compiled in the library, once: a variant's are long.
+  AttributeValue(bool value);
+  AttributeValue(std::int64_t value);
+  AttributeValue(std::integral auto value) : AttributeValue(static_cast<std::int64_t>(value)) {}
+  AttributeValue(double value);
+  AttributeValue(const Ints& value);
+  AttributeValue(std::initializer_list<std::int64_t> value) : AttributeValue(Ints(value)) {}
+  AttributeValue(std::string value);
+  AttributeValue(const char* value) : AttributeValue(std::string(value)) {}
+  AttributeValue(const AttributeValue&);
+  AttributeValue(AttributeValue&&) noexcept;
+  AttributeValue& operator=(const AttributeValue&);
+  AttributeValue& operator=(AttributeValue&&) noexcept;
+  ~AttributeValue();
 
   // The value as a T (bool, std::int64_t, double, Ints, std::string); an integer is read as a double too.
   // Throws Error where it is something else.
@@ -51,8 +58,13 @@ class Attributes {
  public:
   using Entry = std::pair<std::string, AttributeValue>;
 
-  Attributes() = default;
-  Attributes(std::initializer_list<Entry> entries) : entries_(entries) {}
+  Attributes();
+  Attributes(std::initializer_list<Entry> entries);
+  Attributes(const Attributes&);
+  Attributes(Attributes&&) noexcept;
+  Attributes& operator=(const Attributes&);
+  Attributes& operator=(Attributes&&) noexcept;
+  ~Attributes();
 
   void set(std::string_view name, AttributeValue value);  // replaces, or appends
   const AttributeValue* find(std::string_view name) const;

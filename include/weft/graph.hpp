@@ -264,6 +264,7 @@ class Graph {
   std::uint32_t scope_ = 0;
   std::uint64_t random_streams_ = 0;
   NodeId rule_node_ = no_node;  // whose rule runs
+  bool has_released_ = false;   // some node's kept values
 
   std::vector<Node> nodes_;        // and behind the last one the end: where its edges and kept values begin
   std::vector<TensorType> types_;  // of nodes; one that was met long ago may be there again

@@ -244,18 +244,7 @@ concept MapsVar = !std::is_same_v<F, Layer> && std::is_invocable_r_v<Var, const 
 class Layer {
  public:
   template <MapsVar F>
-  Layer(F layer) {
-    if constexpr (HasParameters<F>) {
-      parameters_ = parameters_of(layer);
-    }
-    call_ = [layer = std::move(layer)](const Var& x, SourceLocation at) -> Var {
-      if constexpr (std::is_invocable_v<const F&, const Var&, SourceLocation>) {
-        return layer(x, at);
-      } else {
-        return layer(x);
-      }
-    };
-  }
+  Layer(F layer);
   Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const { return call_(x, at); }
   template <class V>
   void visit_parameters(V&& visit) const {
@@ -266,6 +255,27 @@ class Layer {
   std::function<Var(const Var&, SourceLocation)> call_;
   std::vector<Parameter> parameters_;
 };
+
+template <MapsVar F>
+Layer::Layer(F layer) {
+  if constexpr (HasParameters<F>) {
+    parameters_ = parameters_of(layer);
+  }
+  call_ = [layer = std::move(layer)](const Var& x, SourceLocation at) -> Var {
+    if constexpr (std::is_invocable_v<const F&, const Var&, SourceLocation>) {
+      return layer(x, at);
+    } else {
+      return layer(x);
+    }
+  };
+}
+extern template Layer::Layer(Conv2d);
+extern template Layer::Layer(Pool2d);
+extern template Layer::Layer(Linear);
+extern template Layer::Layer(BatchNorm);
+extern template Layer::Layer(Dropout);
+extern template Layer::Layer(Relu);
+extern template Layer::Layer(Flatten);
 
 // Sequential net{nn::Conv2d("conv1", 3, 8), nn::Flatten(), [](const Var& x) { return 2 * x; }};
 class Sequential {

@@ -3,7 +3,6 @@
 // found by argument-dependent lookup after `using std::exp;` and so on.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -185,7 +184,7 @@ class Traced {
   }
   friend Traced floor(const Traced& a) {
     const double below = std::floor(a.value_), above = a.value_ - below;
-    if (a.trace_) a.trace_->log(std::bit_cast<std::uint64_t>(below + 0.0), std::min(above, 1 - above));
+    if (a.trace_) a.trace_->log(std::bit_cast<std::uint64_t>(below + 0.0), above < 0.5 ? above : 1 - above);
     return {below, a.trace_};
   }
 
@@ -216,14 +215,15 @@ class Bounded {
   double error(double unit_roundoff) const {  // absolute
     const double l = chain_;
     const double gamma = l * unit_roundoff < 0.5 ? l * unit_roundoff / (1 - l * unit_roundoff) : 1;
-    return std::min(gamma, 6 * std::sqrt(l) * unit_roundoff) * magnitude_;
+    const double statistical = 6 * std::sqrt(l) * unit_roundoff;
+    return (gamma < statistical ? gamma : statistical) * magnitude_;
   }
 
   friend Bounded operator+(const Bounded& a, const Bounded& b) {
-    return {a.value_ + b.value_, a.magnitude_ + b.magnitude_, std::max(a.chain_, b.chain_) + 1};
+    return {a.value_ + b.value_, a.magnitude_ + b.magnitude_, longer(a, b) + 1};
   }
   friend Bounded operator-(const Bounded& a, const Bounded& b) {
-    return {a.value_ - b.value_, a.magnitude_ + b.magnitude_, std::max(a.chain_, b.chain_) + 1};
+    return {a.value_ - b.value_, a.magnitude_ + b.magnitude_, longer(a, b) + 1};
   }
   friend Bounded operator*(const Bounded& a, const Bounded& b) {
     return {a.value_ * b.value_, a.magnitude_ * b.magnitude_, a.chain_ + b.chain_ + 1};
@@ -262,6 +262,9 @@ class Bounded {
  private:
   Bounded(double value, double magnitude, double chain)
       : value_(value), magnitude_(magnitude), chain_(chain) {}
+  static double longer(const Bounded& a, const Bounded& b) {
+    return a.chain_ < b.chain_ ? b.chain_ : a.chain_;
+  }
   // A library function: m = |f(a)| + |f'(a)| m(a), four more roundings.
   static Bounded apply(const Bounded& a, double value, double derivative) {
     return {value, std::fabs(value) + std::fabs(derivative) * a.magnitude_, a.chain_ + 4};

@@ -4,6 +4,25 @@
 
 namespace weft {
 
+AttributeValue::AttributeValue(bool value) : value_(value) {}
+AttributeValue::AttributeValue(std::int64_t value) : value_(value) {}
+AttributeValue::AttributeValue(double value) : value_(value) {}
+AttributeValue::AttributeValue(const Ints& value) : value_(value) {}
+AttributeValue::AttributeValue(std::string value) : value_(std::move(value)) {}
+AttributeValue::AttributeValue(const AttributeValue&) = default;
+AttributeValue::AttributeValue(AttributeValue&&) noexcept = default;
+AttributeValue& AttributeValue::operator=(const AttributeValue&) = default;
+AttributeValue& AttributeValue::operator=(AttributeValue&&) noexcept = default;
+AttributeValue::~AttributeValue() = default;
+
+Attributes::Attributes() = default;
+Attributes::Attributes(std::initializer_list<Entry> entries) : entries_(entries) {}
+Attributes::Attributes(const Attributes&) = default;
+Attributes::Attributes(Attributes&&) noexcept = default;
+Attributes& Attributes::operator=(const Attributes&) = default;
+Attributes& Attributes::operator=(Attributes&&) noexcept = default;
+Attributes::~Attributes() = default;
+
 template <class T>
 T AttributeValue::as() const {
   if (const T* value = std::get_if<T>(&value_)) return *value;

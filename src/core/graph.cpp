@@ -184,6 +184,7 @@ void Graph::clear() {
   scopes_.resize(1);
   scope_ = 0;
   op_memory_ = {};
+  has_released_ = false;
   tables_->clear();
   if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
 }

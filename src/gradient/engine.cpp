@@ -1,6 +1,6 @@
-// The reverse-mode engine: one ascending sweep marks what the targets influence, one descending sweep what
-// the root depends on, and a loop that counts down calls the rules of the nodes in both. Only here are
-// gradients accumulated.
+// The reverse-mode engine: one ascending sweep marks what the targets influence, and a loop that counts down
+// from the root calls the rules of the marked nodes at which a gradient has arrived. Only here are gradients
+// accumulated.
 #include <fmt/format.h>
 
 #include <optional>
@@ -47,20 +47,14 @@ class Engine {
       const NodeId n = graph_.edge_source_[e];
       if (graph_.nodes_[n].differentiable) active_[n] |= active_[graph_.edge_target_[e]] & influenced;
     }
-    active_[root_] |= reached;
-    for (std::uint32_t e = end; e-- > 0;) {
-      const NodeId n = graph_.edge_source_[e];
-      if (!is_active(n)) continue;
-      if (graph_.nodes_[n].released) throw_released(n);
-      active_[graph_.edge_target_[e]] |= reached;
-    }
+    if (graph_.has_released_) require_unreleased();
   }
 
   void run(Var gy) {
     slots_.assign(root_ + 1, Var());
     slots_[root_] = std::move(gy);
     for (NodeId n = root_ + 1; n-- > 0;) {
-      if (!is_active(n) || !slots_[n].defined()) continue;
+      if (!(active_[n] & influenced) || !slots_[n].defined()) continue;
       if (observer_) observer_->gradient_arrived(n, slots_[n].value());
       if (!graph_.op(n)) continue;
       call_rule(n);
@@ -118,8 +112,6 @@ class Engine {
  private:
   static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2, target_of_pass = 4;
 
-  bool is_active(NodeId n) const { return (active_[n] & (influenced | reached)) == (influenced | reached); }
-
   void require_current_parameters() const {
     for (const auto& [parameter, version, node] : graph_.tables_->parameters) {
       if (node > root_ || parameter.version() == version) continue;
@@ -130,11 +122,20 @@ class Engine {
     }
   }
 
-  [[noreturn]] void throw_released(NodeId n) const {
-    throw GraphError(
-        fmt::format("what {} (node {}) saved was released by an earlier backward(): pass {{.retain = true}} "
-                    "to that one",
-                    graph_.op(n)->info().name, n));
+  // Of the nodes whose rules will be called: those that the root depends on and a target influences.
+  void require_unreleased() {
+    active_[root_] |= reached;
+    for (std::uint32_t e = graph_.first_edge(root_ + 1).index; e-- > 0;) {
+      const NodeId n = graph_.edge_source_[e];
+      if ((active_[n] & influenced) == 0 || (active_[n] & reached) == 0) continue;
+      if (graph_.nodes_[n].released) {
+        throw GraphError(fmt::format(
+            "what {} (node {}) saved was released by an earlier backward(): pass {{.retain = true}} "
+            "to that one",
+            graph_.op(n)->info().name, n));
+      }
+      active_[graph_.edge_target_[e]] |= reached;
+    }
   }
 
   // The output that a node kept, lent to its rule: no second handle, and no count of one.
@@ -244,6 +245,7 @@ class Engine {
     const std::size_t end = graph_.nodes_[n + 1].first_kept;
     for (std::size_t i = node.first_kept; i < end; ++i) graph_.kept_[i] = {};
     node.released = end > node.first_kept;
+    graph_.has_released_ |= node.released;
   }
 
   // Nodes of a recorded gradient lie in scopes of their own, "gradient/net/conv1" for the rules of

@@ -126,6 +126,14 @@ Var BatchNorm::operator()(const Var& x, SourceLocation at) const {
   return result.y;
 }
 
+template Layer::Layer(Conv2d);
+template Layer::Layer(Pool2d);
+template Layer::Layer(Linear);
+template Layer::Layer(BatchNorm);
+template Layer::Layer(Dropout);
+template Layer::Layer(Relu);
+template Layer::Layer(Flatten);
+
 Var Sequential::operator()(const Var& x, SourceLocation at) const {
   Var y = x;
   for (const Layer& layer : layers_) y = layer(y, at);

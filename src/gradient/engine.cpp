@@ -289,15 +289,6 @@ void Graph::backward(const Var& loss, const BackwardOptions& options) {
   engine.accumulate_trainable();
 }
 
-void Parameter::accumulate_grad(Tensor grad) {
-  require_like_value("the gradient", grad);
-  if (has_grad()) {
-    add_to(state_->grad, grad);
-  } else {
-    state_->grad = std::move(grad);
-  }
-}
-
 // One result for each x, into `gx`.
 static void gradient_into(std::span<Var> gx, const Var& y, std::span<const Var> xs,
                           const GradientOptions& options) {

@@ -22,15 +22,12 @@ struct Conv2d final : Op {
   explicit Conv2d(const Conv2dOptions& options) : options(options) {}
 
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    if (!gx.recording() && !gx.wants(0) && gx.wants(1)) {  // a first layer's, in one pass
+    if (is_first_layer(gx)) {  // both in one pass
       const Convolution c = make_convolution(gx.shape(0), gx.shape(1), options);
-      if (narrow::fits(c)) {
-        auto [gw, gb] = narrow::parameter_gradients(c, gx.input(0).value(),
-                                                    options.relu ? y.value() : Tensor(), gy.value());
-        gx.set(1, std::move(gw));
-        if (gx.operand_count() == 3) gx.set(2, std::move(gb));
-        return;
-      }
+      auto [gw, gb] = parameter_gradients(c, y, gy, gx);
+      gx.set(1, std::move(gw));
+      if (gx.operand_count() == 3) gx.set(2, std::move(gb));
+      return;
     }
     const Var g = !options.relu    ? gy
                   : gx.recording() ? relu_gradient(y, gy)
@@ -40,12 +37,28 @@ struct Conv2d final : Op {
     if (gx.operand_count() == 3 && gx.wants(2)) gx.set(2, sum(g, {.axes = {0, 1, 2}}));
   }
   const OpInfo& info() const override { return conv2d_info(); }
+  bool reads_scattered(const Gradients& gx) const override { return is_first_layer(gx); }
   double flops(std::span<const TensorType> x, const TensorType& y) const override {
     const double elements = static_cast<double>(y.shape.elements());  // taps on padding count
     const Shape& w = x[1].shape;
     return elements * (2.0 * static_cast<double>(w[0] * w[1] * w[2]) + (x.size() == 3) + options.relu);
   }
   Attributes attributes() const override { return attributes_of(options); }
+
+ private:
+  narrow::ParameterGradients parameter_gradients(const Convolution& c, const Var& y, const Var& gy,
+                                                 const Gradients& gx) const {
+    const Tensor x = gx.input(0).value();
+    if (const ScatteredGradient* at = gx.scattered()) {
+      const Tensor g = options.relu ? relu_gradient_kernel(at->y, at->gy) : at->gy;
+      return narrow::parameter_gradients(c, x, {}, g, at->positions);
+    }
+    return narrow::parameter_gradients(c, x, options.relu ? y.value() : Tensor(), gy.value(), {});
+  }
+  bool is_first_layer(const Gradients& gx) const {
+    return !gx.recording() && !gx.wants(0) && gx.wants(1) &&
+           narrow::fits(make_convolution(gx.shape(0), gx.shape(1), options));
+  }
 };
 
 Convolution require_convolution(const Var& x, const Var& w, const Conv2dOptions& options, SourceLocation at) {

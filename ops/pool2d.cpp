@@ -4,7 +4,7 @@
 //   average  y_o = sum over window o of x_i / d(o)      d: its elements, with include_padding the padded ones
 //   too
 //            gx_i = sum of gy_o / d(o) over the windows that hold i: average_pool2d_gradient(gy)
-// Keeps the winners' positions of a maximum, and nothing of an average.
+// Keeps maxima and their positions, and nothing of an average.
 #include "kernels/pooling.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
@@ -19,8 +19,10 @@ struct Pool2d final : Op {
   Pool2dOptions options;
   explicit Pool2d(const Pool2dOptions& options) : options(options) {}
 
-  void backward(const Var&, const Var& gy, Gradients& gx) const override {
-    if (options.kind == PoolKind::max)
+  void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    if (options.kind == PoolKind::max && gx.takes_scattered(0))
+      gx.set_scattered(0, {gy.value(), gx.extra().value(), y.value()});
+    else if (options.kind == PoolKind::max)
       gx.set(0, max_pool2d_scatter(gy, gx.extra(), gx.shape(0)));
     else
       gx.set(0, average_pool2d_gradient(gy, gx.shape(0), options));
@@ -128,7 +130,7 @@ Var pool2d(const Var& x, const Pool2dOptions& options, SourceLocation at) {
     return record(Pool2d(options), average_pool(p, x.value()), {x}, {}, at);
   Tensor index;
   Tensor y = max_pool(p, x.value(), needs_positions(x) ? &index : nullptr);
-  return record(Pool2d(options), std::move(y), {x}, {.extra = index}, at);
+  return record(Pool2d(options), std::move(y), {x}, {.output = true, .extra = index}, at);
 }
 
 const OpInfo& pool2d_info() {

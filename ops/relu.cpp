@@ -5,6 +5,7 @@
 #include "kernels/relu.hpp"
 
 #include "kernels/elementwise.hpp"
+#include "kernels/pooling.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -23,9 +24,21 @@ struct Positive {
 
 struct Relu final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    if (gx.scattered()) return set_scattered(*gx.scattered(), gx);
     gx.set(0, gx.recording() ? relu_gradient(y, gy) : relu_gradient_kernel(y.value(), gx.take(gy)));
   }
   const OpInfo& info() const override { return relu_info(); }
+  bool reads_scattered(const Gradients&) const override { return true; }
+
+ private:
+  // Where the gradient is not zero x is y.
+  static void set_scattered(const ScatteredGradient& at, Gradients& gx) {
+    const Tensor g = relu_gradient_kernel(at.y, at.gy);
+    if (gx.takes_scattered(0))
+      gx.set_scattered(0, {g, at.positions, at.y});
+    else
+      gx.set(0, scatter_by_position(g, at.positions, gx.shape(0)));
+  }
 };
 
 }  // namespace

@@ -27,6 +27,16 @@
 
 namespace weft {
 
+class ScatteredGradients;
+
+// A gradient of images y [n, h, w, c] that is zero but at few positions, as max pooling's: gy[n, i, j, k] is
+// to be added at the position positions[n, i, j, k] of image n, rows and columns counted as one, channel k.
+struct ScatteredGradient {
+  Tensor gy;         // f32 or f64
+  Tensor positions;  // i32, of the same shape
+  Tensor y;          // what the images have there
+};
+
 // What a rule reads and where it puts its results. The engine checks the shape of what is set, sums what was
 // broadcast in the forward (a gradient may have the output's shape where the operand was stretched), and
 // accumulates.
@@ -35,7 +45,16 @@ class Gradients {
   int operand_count() const { return static_cast<int>(results_.size()); }
   bool wants(int i) const { return (marks_[operand(i)] & wanted) != 0; }  // others need not be set
   void set(int i, Var gradient) { results_[static_cast<std::size_t>(i)] = std::move(gradient); }
-  const Var& result(int i) const { return results_[static_cast<std::size_t>(i)]; }  // what was set so far
+  const Var& result(int i) {  // what was set so far
+    const Var& result = results_[static_cast<std::size_t>(i)];
+    if (!result.defined()) write_out(i);
+    return result;
+  }
+  // A gradient may stay scattered on its way to a rule that reads it so: see Op::reads_scattered(). Never
+  // where the gradient may itself be differentiated, or somebody else looks at it.
+  bool takes_scattered(int i) const;
+  void set_scattered(int i, ScatteredGradient gradient);
+  const ScatteredGradient* scattered() const;  // what arrived in place of gy; null: gy did
 
   Var input(int i) const;  // operand i; its value is there where the op saved it, its type always
   Var extra() const;       // the secondary result that the op saved, as a constant
@@ -50,15 +69,18 @@ class Gradients {
 
  private:
   friend class Engine;
-  static constexpr std::uint8_t wanted = 1;  // the bit of a node's mark
+  static constexpr std::uint8_t wanted = 1, target_of_pass = 4;  // bits of a node's mark
 
-  Gradients(Graph* graph, NodeId node, const std::uint8_t* marks, std::span<Var> results, Var& gy)
+  Gradients(Graph* graph, NodeId node, const std::uint8_t* marks, std::span<Var> results, Var& gy,
+            ScatteredGradients* scattered)
       : graph_(graph),
         node_(node),
         first_edge_(graph->first_edge(node).index),
         marks_(marks),
         results_(results),
-        gy_(gy) {}
+        gy_(gy),
+        scattered_(scattered) {}
+  void write_out(int i);  // what was set scattered
   NodeId operand(int i) const { return graph_->edge_target_[first_edge_ + static_cast<std::uint32_t>(i)]; }
 
   Graph* graph_;
@@ -67,6 +89,7 @@ class Gradients {
   const std::uint8_t* marks_;  // per node
   std::span<Var> results_;     // per operand
   Var& gy_;
+  ScatteredGradients* scattered_;
 };
 
 // Lives in the graph's memory, which never runs destructors: attributes only.
@@ -75,6 +98,9 @@ struct Op {
   // value is there where the op saved it.
   virtual void backward(const Var& y, const Var& gy, Gradients& gx) const = 0;
   virtual const OpInfo& info() const = 0;
+  // Whether backward() will read a scattered gradient, gx.scattered(), in place of gy where one arrives; of
+  // gx only wants() and shape() can be asked here.
+  virtual bool reads_scattered(const Gradients&) const { return false; }
   virtual Attributes attributes() const { return {}; }
   // Additions, multiplications, comparisons and transcendental functions of one forward call, one each. By
   // default those of the group: one an element of y where it is elementwise, one an element of the first

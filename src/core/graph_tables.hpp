@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/observer.hpp"
+#include "gradient/scattered.hpp"
 #include "weft/graph.hpp"
 
 namespace weft {
@@ -58,6 +59,7 @@ struct Graph::Tables {
     std::vector<std::uint8_t> active;
     std::vector<Var> gradients;
     std::vector<Var> results;
+    ScatteredGradients scattered;
     std::vector<std::size_t> uses;  // of parameters
     std::vector<NodeId> targets;
   } workspace;

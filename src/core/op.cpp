@@ -116,6 +116,28 @@ Var Gradients::input(int i) const {
   return Var(value ? *value : Tensor(), graph_, n, graph_->epoch_);
 }
 
+bool Gradients::takes_scattered(int i) const {
+  const NodeId x = operand(i);
+  const Op* op = graph_->op(x);
+  if (!op || recording() || graph_->tables_->observer || (marks_[x] & target_of_pass) != 0 ||
+      scattered_->find(x))
+    return false;
+  return op->reads_scattered(Gradients(graph_, x, marks_, {}, gy_, scattered_));
+}
+
+void Gradients::set_scattered(int i, ScatteredGradient gradient) {
+  scattered_->put(operand(i), std::move(gradient));
+}
+
+const ScatteredGradient* Gradients::scattered() const {
+  return scattered_->empty() ? nullptr : scattered_->find(node_);
+}
+
+void Gradients::write_out(int i) {
+  if (!scattered_->find(operand(i))) return;
+  set(i, Recorder::unrecorded(scattered_->take_written(operand(i), shape(i)), graph_));
+}
+
 Var Gradients::extra() const {
   const Tensor* value = graph_->find_kept(node_, kept_extra);
   return Var(value ? *value : Tensor(), graph_);

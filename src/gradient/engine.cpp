@@ -30,6 +30,7 @@ class Engine {
     graph_.scope_ = scope_;
     slots_.clear();
     results_.clear();  // of a rule that threw
+    scattered_.clear();
     graph_.tables_->workspace = std::move(memory_);
   }
 
@@ -110,7 +111,8 @@ class Engine {
   }
 
  private:
-  static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2, target_of_pass = 4;
+  static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2,
+                                target_of_pass = Gradients::target_of_pass;
 
   void require_current_parameters() const {
     for (const auto& [parameter, version, node] : graph_.tables_->parameters) {
@@ -173,8 +175,9 @@ class Engine {
       {
         const Lent y(graph_, n);
         Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
-        Gradients gx(&graph_, n, active_.data(), std::span(results_.data(), count), gy);
+        Gradients gx(&graph_, n, active_.data(), std::span(results_.data(), count), gy, &scattered_);
         op.backward(*y, gy, gx);
+        if (!scattered_.empty()) scattered_.drop(n);
       }
       if (observer_) observer_->rule_ended(n, graph_.inputs(n), std::span(results_.data(), count));
       for (; operand < count; ++operand) {
@@ -199,12 +202,22 @@ class Engine {
   void accumulate(NodeId input, Var& g) {
     const TensorType& wanted = graph_.type(input);
     const bool fits = g.defined() && g.dtype() == wanted.dtype && g.shape() == wanted.shape;
-    if (!fits) g = fitted(g, wanted);
     Var& slot = slots_[input];
-    if (slot.defined())
-      add_to_slot(slot, g);
-    else
+    if (!fits && !g.defined() && !slot.defined() && scattered_.find(input)) {
+      slot = scattered_.find(input)->gy;  // stands for it until the rule of `input` reads it
+      return;
+    }
+    if (!fits) g = fitted(g.defined() || !scattered_.find(input) ? g : written_out(input), wanted);
+    if (!slot.defined()) {
       slot = std::move(g);
+      return;
+    }
+    if (scattered_.find(input)) slot = written_out(input);
+    add_to_slot(slot, g);
+  }
+
+  Var written_out(NodeId n) {
+    return Recorder::unrecorded(scattered_.take_written(n, graph_.type(n).shape), &graph_);
   }
 
   [[gnu::noinline]] static Var fitted(const Var& g, const TensorType& wanted) {
@@ -274,6 +287,7 @@ class Engine {
   std::vector<std::uint8_t>& active_ = memory_.active;
   std::vector<Var>& slots_ = memory_.gradients;
   std::vector<Var>& results_ = memory_.results;  // of the rule that runs; empty but then
+  ScatteredGradients& scattered_ = memory_.scattered;
 };
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {

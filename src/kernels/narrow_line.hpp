@@ -1,0 +1,70 @@
+// What the forward pass of a narrow convolution and the gradients of its parameters have in common: one line
+// of outputs and the taps it reads, and blocks of output channels.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "kernels/convolution.hpp"
+#include "kernels/lanes.hpp"
+
+namespace weft::narrow {
+
+inline constexpr std::int64_t grain = 1 << 18;  // multiplications: fewer are not worth a second thread
+inline constexpr int tile = 12;                 // positions or taps whose sums stay in registers
+
+// One line of outputs. `x` and `w` point to the first line of taps that lies within the image.
+template <class T>
+struct Line {
+  const T* x;
+  std::int64_t x_line;  // elements from one line of taps to the next
+  std::int64_t x_step;  // elements from one output position to the next
+  std::int64_t run;     // taps of a line, all channels: neighbours in x
+  std::int64_t lines;   // of taps, within the image
+  std::int64_t margin;  // padding in front of the image's line, in elements
+  std::int64_t extent;  // elements of the image's line
+  std::int64_t positions, out_channels;
+  std::int64_t inner_begin, inner_end;  // the positions all of whose taps lie within the image's line
+  bool relu;
+
+  // The taps of position j within the image's line are [first(j), last(j)).
+  std::int64_t first(std::int64_t j) const { return std::clamp(margin - j * x_step, std::int64_t{0}, run); }
+  std::int64_t last(std::int64_t j) const {
+    return std::clamp(margin + extent - j * x_step, std::int64_t{0}, run);
+  }
+};
+
+template <class T>
+Line<T> line_of(const Convolution& c, bool relu) {
+  const WindowAxis& w = c.window.w;
+  Line<T> line{};
+  line.x_line = w.extent * c.in_channels;
+  line.x_step = w.stride * c.in_channels;
+  line.run = w.taps * c.in_channels;
+  line.margin = w.before * c.in_channels;
+  line.extent = w.extent * c.in_channels;
+  line.positions = w.positions;
+  line.out_channels = c.out_channels;
+  line.relu = relu;
+  while (line.inner_begin < w.positions && line.first(line.inner_begin) > 0) ++line.inner_begin;
+  line.inner_end = w.positions;
+  while (line.inner_end > line.inner_begin && line.last(line.inner_end - 1) < line.run) --line.inner_end;
+  return line;
+}
+
+// Sets the rest of `line` for output line i of an image; returns the first tap line within the image.
+template <class T>
+std::int64_t place(Line<T>& line, const Convolution& c, const T* image, std::int64_t i) {
+  const WindowAxis& h = c.window.h;
+  const std::int64_t first = h.first_tap(i);
+  line.lines = h.last_tap(i) - first;
+  line.x = image + h.source(i, first) * line.x_line;
+  return first;
+}
+
+// A block is as many output channels as a register holds.
+inline std::int64_t block_count(const Convolution& c, int lanes) {
+  return (c.out_channels + lanes - 1) / lanes;
+}
+
+}  // namespace weft::narrow

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -210,16 +209,6 @@ WEFT_VECTOR_LOOP bool is_finite(const T* x, std::int64_t count) {
   return sum == T(0);
 }
 
-template <class T>
-bool all_finite(const Tensor& x) {
-  std::atomic<bool> finite = true;
-  const T* values = x.values<T>().data();
-  parallel_for(x.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
-    if (!is_finite(values + begin, end - begin)) finite = false;
-  });
-  return finite;
-}
-
 // Of one range of output lines: gw [block, taps, lanes], then gb [block, lanes].
 template <class T>
 struct Sums {
@@ -230,7 +219,6 @@ template <class T>
 struct Operands {
   const T *x, *y;  // y: null without relu
   const Tensor &gy, &positions;
-  bool all;
 };
 
 template <class T>
@@ -239,17 +227,20 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
   constexpr int lanes = Lanes<T>::count;
   const WindowAxis& h = c.window.h;
   Line<T> line = line_of<T>(c, false);
-  const std::int64_t y_line = line.positions * c.out_channels;
+  const std::int64_t x_image = h.extent * line.x_line, y_line = line.positions * c.out_channels;
   const std::int64_t most = std::max<std::int64_t>(1, most_gathered / line.positions);
   Tensor at({most * line.positions + 1}, DType::i64), g({most * line.positions, lanes}, dtype_of<T>());
   Gathered<T> gathered{at.mutable_values<std::int64_t>().data(), g.mutable_values<T>().data()};
   const T* dense = from.gy.template values<T>().data();
   std::optional<WrittenImage<T>> written;
   if (from.positions.defined()) written.emplace(c, from.gy, from.positions);
+  bool all = false;
   for (std::int64_t n = begin, count = 0; n < end; n += count) {
     const std::int64_t image = n / h.positions, i = n % h.positions;
+    const T* x = from.x + image * x_image;
+    if (n == begin || i == 0) all = !is_finite(x, x_image);
     count = band_lines(h, i, std::min({most, end - n, h.positions - i}));
-    const std::int64_t p = place(line, c, from.x + image * h.extent * line.x_line, i);
+    const std::int64_t p = place(line, c, x, i);
     const T* gy = written ? written->image(image) + i * y_line : dense + n * y_line;
     for (std::int64_t block = 0; block * lanes < c.out_channels; ++block) {
       const std::int64_t channel = block * lanes;
@@ -260,7 +251,7 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
                          .y_next = y_line,
                          .width = std::min<std::int64_t>(lanes, c.out_channels - channel),
                          .readable = c.y_shape().elements() - n * y_line - channel,
-                         .all = from.all};
+                         .all = all};
       add_band(line, band, gathered, sums.w + (block * c.taps() + p * line.run) * lanes, sums.b + channel);
     }
   }
@@ -308,8 +299,7 @@ ParameterGradients parameter_gradients(const Convolution& c, const Tensor& x, co
     const Operands<T> from{.x = x.values<T>().data(),
                            .y = y.defined() ? y.values<T>().data() : nullptr,
                            .gy = gy,
-                           .positions = positions,
-                           .all = !all_finite<T>(x)};
+                           .positions = positions};
     return gradients_of(c, from);
   });
 }

@@ -25,7 +25,8 @@ struct Scale final : Op {
   explicit Scale(double factor) : factor(factor) {}
 
   void backward(const Var&, const Var& gy, Gradients& gx) const override {
-    gx.set(0, gx.recording() ? scale(gy, factor) : map_in_place(gx.take(gy), Times{factor}));
+    if (gx.recording()) return gx.set(0, scale(gy, factor));
+    gx.set(0, map_in_place(gx.take(gy), Times{factor}));
   }
   const OpInfo& info() const override { return scale_info(); }
   Attributes attributes() const override { return {{"factor", factor}}; }

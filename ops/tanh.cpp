@@ -29,7 +29,8 @@ struct TanhGradient {
 
 struct Tanh final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    gx.set(0, gx.recording() ? gy * (1 - y * y) : zip_in_place(y.value(), gx.take(gy), TanhGradient{}));
+    if (gx.recording()) return gx.set(0, gy * (1 - y * y));
+    gx.set(0, zip_in_place(y.value(), gx.take(gy), TanhGradient{}));
   }
   const OpInfo& info() const override { return tanh_info(); }
 };

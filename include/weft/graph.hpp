@@ -21,6 +21,7 @@ namespace weft {
 
 class Graph;
 struct Op;
+struct VarRef;
 
 using NodeId = std::uint32_t;  // a position in the record
 inline constexpr NodeId no_node = 0xffffffff;
@@ -248,7 +249,9 @@ class Graph {
                     const SourceLocation& at);
   void end_node();  // after its edges and what it keeps
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
+  NodeId append_constants(std::span<const VarRef> operands, SourceLocation at);  // the first one
   void keep(Tensor&& value, std::uint32_t what);
+  void keep_copy(const Tensor& value, std::uint32_t what);
   const Tensor* find_kept(NodeId n, std::uint32_t what) const {  // null: not kept
     for (std::size_t i = nodes_[n].first_kept; i < nodes_[n + 1].first_kept; ++i) {
       if (kept_what_[i] == what) return &kept_[i];

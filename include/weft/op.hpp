@@ -161,6 +161,9 @@ class Recorder {
                     const Saved& saved, SourceLocation at);
 
  private:
+  template <std::size_t Count>
+  static Var append_op(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef, Count> operands,
+                       const Saved& saved, SourceLocation at);
   static void* allocate_in_next_chunk(Graph& graph, std::size_t bytes);
   [[noreturn]] static void throw_stale(const Var& var, SourceLocation at);
   [[noreturn]] static void throw_two_graphs(SourceLocation at);

@@ -45,6 +45,7 @@ class Tensor {
   Tensor() = default;                                             // no tensor: defined() is false
   explicit Tensor(const Shape& shape, DType dtype = DType::f32);  // elements are not initialised
 
+  static Tensor like(const Tensor& other);  // of its shape and dtype; elements are not initialised
   static Tensor zeros(const Shape& shape, DType dtype = DType::f32);
   static Tensor full(const Shape& shape, double value, DType dtype = DType::f32);
   static Tensor scalar(double value, DType dtype = DType::f32) { return full({}, value, dtype); }

@@ -38,6 +38,20 @@ void Graph::Tables::clear() {
 
 // ---- recording --------------------------------------------------------------------------------------------
 
+template <class T>
+[[gnu::cold, gnu::noinline]] static void grow(std::vector<T>& array) {
+  array.reserve(array.empty() ? 16 : 2 * array.size());
+}
+
+// push_back() that grows out of line: recording an op is a few stores where the processor's registers are its
+// own.
+template <class T>
+[[gnu::always_inline]] static inline void push(std::vector<T>& array, T value) {
+  if (array.size() == array.capacity()) grow(array);
+  if (array.size() == array.capacity()) __builtin_unreachable();
+  array.push_back(std::move(value));
+}
+
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
   end_node();
@@ -75,12 +89,15 @@ inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bo
 }
 
 inline void Graph::end_node() {
-  nodes_.push_back({.first_edge = edge_count(), .first_kept = static_cast<std::uint32_t>(kept_.size())});
+  push(nodes_, {.first_edge = edge_count(), .first_kept = static_cast<std::uint32_t>(kept_.size())});
 }
 
 inline void Graph::keep(Tensor&& value, std::uint32_t what) {
-  kept_.push_back(std::move(value));
-  kept_what_.push_back(what);
+  push(kept_, std::move(value));
+  push(kept_what_, what);
+}
+[[gnu::noinline]] void Graph::keep_copy(const Tensor& value, std::uint32_t what) {
+  keep(Tensor(value), what);
 }
 
 [[gnu::noinline]] Var Graph::append_source(NodeKind kind, Tensor value, std::string_view name,
@@ -93,6 +110,14 @@ inline void Graph::keep(Tensor&& value, std::uint32_t what) {
   end_node();
   if (tables_->observer) tables_->observer->recorded(n, value);
   return Var(std::move(value), this, n, epoch_);
+}
+
+[[gnu::noinline]] NodeId Graph::append_constants(std::span<const VarRef> operands, SourceLocation at) {
+  const NodeId first = node_count();
+  for (const auto [var] : operands) {
+    if (!var->is_recorded()) append_source(NodeKind::constant, var->value(), {}, at);
+  }
+  return first;
 }
 
 Var Graph::input(Tensor value, std::string_view name, SourceLocation at) {
@@ -143,34 +168,42 @@ Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
   return Var(std::move(value), recorded.graph_, recorded.id(), recorded.epoch());
 }
 
-Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
-                     const Saved& saved, SourceLocation at) {
-  bool differentiable = false;
-  const auto constants_from = graph.node_count();
+// Compiled for one operand, without loops, and for any number.
+template <std::size_t Count>
+[[gnu::always_inline]] inline Var Recorder::append_op(Graph& graph, const Op* op, Tensor&& y,
+                                                      std::span<const VarRef, Count> operands,
+                                                      const Saved& saved, SourceLocation at) {
+  bool differentiable = false, all_recorded = true;
   for (const auto [var] : operands) {
     if (!var->is_recorded())
-      graph.append_source(NodeKind::constant, var->value(), {}, at);
+      all_recorded = false;
     else
       differentiable = differentiable || graph.is_differentiable(var->id());
   }
   differentiable = differentiable && is_floating(y.dtype());
+  NodeId constant = all_recorded ? no_node : graph.append_constants(operands, at);
 
   const NodeId n = graph.begin_node(op, y, NodeKind::op, differentiable, at);
-  NodeId constant = constants_from;
   std::uint32_t slot = 0;
   for (const auto [var] : operands) {
     const NodeId input = var->is_recorded() ? var->id() : constant++;
-    graph.edge_source_.push_back(n);
-    graph.edge_target_.push_back(input);
+    push(graph.edge_source_, n);
+    push(graph.edge_target_, input);
     const bool saves = differentiable && slot < 32 && (saved.operands >> slot & 1u) != 0;
-    if (saves && graph.nodes_[input].op) graph.keep(Tensor(var->value()), slot);
+    if (saves && graph.nodes_[input].op) graph.keep_copy(var->value(), slot);
     ++slot;
   }
   if (differentiable && saved.output) graph.keep(y.share(), kept_output);
-  if (differentiable && saved.extra.defined()) graph.keep(Tensor(saved.extra), kept_extra);
+  if (differentiable && saved.extra.defined()) graph.keep_copy(saved.extra, kept_extra);
   graph.end_node();
   if (graph.tables_->observer) graph.tables_->observer->recorded(n, y);
   return Var(std::move(y), &graph, n, graph.epoch_);
+}
+
+Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
+                     const Saved& saved, SourceLocation at) {
+  if (operands.size() == 1) return append_op(graph, op, std::move(y), operands.first<1>(), saved, at);
+  return append_op(graph, op, std::move(y), operands, saved, at);
 }
 
 void Graph::clear() {

@@ -58,7 +58,7 @@ struct Graph::Tables {
   struct Workspace {
     std::vector<std::uint8_t> active;
     std::vector<Var> gradients;
-    std::vector<Var> results;
+    std::vector<Var> results;  // of the rule that runs; empty but then
     ScatteredGradients scattered;
     std::vector<std::size_t> uses;  // of parameters
     std::vector<NodeId> targets;

@@ -44,6 +44,9 @@ class Pool {
   // A block of at least `bytes`, aligned to 64. `size_class` is what release() wants back.
   void* allocate(std::size_t bytes, std::uint8_t& size_class) {
     size_class = class_of(bytes);
+    return allocate_class(size_class);
+  }
+  void* allocate_class(std::uint8_t size_class) {  // the same, of a class that is known
     if (!free_[size_class]) add_blocks(size_class);
     FreeBlock* block = free_[size_class];
     const std::size_t size = bytes_of(size_class);

@@ -66,11 +66,16 @@ std::size_t offset_of(const Shape& shape, const Ints& index) {
 
 }  // namespace
 
-void detail::release(Storage* storage) noexcept {
-  Storage* base = storage->base;
+[[gnu::noinline]] static void release_view_or_guarded(detail::Storage* storage) noexcept {
+  detail::Storage* base = storage->base;
   if (storage->guarded && is_damaged(*storage)) storage->owner->count_damage();
+  detail::Pool::release(storage->owner, storage, storage->size_class);
+  if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::release(base);
+}
+
+void detail::release(Storage* storage) noexcept {
+  if (storage->base || storage->guarded) return release_view_or_guarded(storage);
   Pool::release(storage->owner, storage, storage->size_class);
-  if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) release(base);
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype) {
@@ -79,6 +84,17 @@ Tensor::Tensor(const Shape& shape, DType dtype) {
   storage_ = detail::Pool::of_this_thread().is_checking()
                  ? new_guarded_storage(shape, elements, dtype, data_bytes)
                  : new_storage(shape, elements, dtype, data_bytes);
+}
+
+// Most results are like an operand: its header says what else would be computed.
+Tensor Tensor::like(const Tensor& other) {
+  const detail::Storage& of = other.storage();
+  detail::Pool& pool = detail::Pool::of_this_thread();
+  if (of.base || of.guarded || pool.is_checking()) return Tensor(of.shape, of.dtype);
+  auto* storage = static_cast<detail::Storage*>(pool.allocate_class(of.size_class));
+  void* data = reinterpret_cast<std::byte*>(storage) +
+               (static_cast<const std::byte*>(of.data) - reinterpret_cast<const std::byte*>(&of));
+  return Tensor(new (storage) detail::Storage(of.shape, of.elements, of.dtype, data, &pool, of.size_class));
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {

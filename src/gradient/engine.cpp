@@ -21,6 +21,7 @@ class Engine {
         record_(record),
         release_(release),
         memory_(std::exchange(graph_.tables_->workspace, {})) {
+    if (memory_.results.empty()) memory_.results.resize(few_operands);
     if (!record_) pause_.emplace(graph_.pause());
   }
   Engine(const Engine&) = delete;
@@ -28,9 +29,9 @@ class Engine {
   ~Engine() {
     graph_.rule_node_ = rule_node_;
     graph_.scope_ = scope_;
-    slots_.clear();
-    results_.clear();  // of a rule that threw
-    scattered_.clear();
+    memory_.gradients.clear();
+    memory_.results.clear();  // of a rule that threw
+    memory_.scattered.clear();
     graph_.tables_->workspace = std::move(memory_);
   }
 
@@ -38,25 +39,28 @@ class Engine {
     require_current_parameters();
     graph_.tables_->last_root = root_;
     graph_.tables_->last_targets.assign(targets.begin(), targets.end());
-    active_.assign(root_ + 1, 0);
+    memory_.active.assign(root_ + 1, 0);
     for (const NodeId target : targets) {
-      if (target <= root_ && graph_.is_differentiable(target)) active_[target] = influenced | target_of_pass;
+      if (target <= root_ && graph_.is_differentiable(target))
+        memory_.active[target] = influenced | target_of_pass;
     }
     // Edges lie in the order of the nodes that they run from.
     const std::uint32_t end = graph_.first_edge(root_ + 1).index;
+    std::uint8_t* active = memory_.active.data();
+    const Graph::Node* nodes = graph_.nodes_.data();
+    const NodeId *source = graph_.edge_source_.data(), *target = graph_.edge_target_.data();
     for (std::uint32_t e = 0; e < end; ++e) {
-      const NodeId n = graph_.edge_source_[e];
-      if (graph_.nodes_[n].differentiable) active_[n] |= active_[graph_.edge_target_[e]] & influenced;
+      if (nodes[source[e]].differentiable) active[source[e]] |= active[target[e]] & influenced;
     }
     if (graph_.has_released_) require_unreleased();
   }
 
   void run(Var gy) {
-    slots_.assign(root_ + 1, Var());
-    slots_[root_] = std::move(gy);
+    memory_.gradients.assign(root_ + 1, Var());
+    memory_.gradients[root_] = std::move(gy);
     for (NodeId n = root_ + 1; n-- > 0;) {
-      if (!(active_[n] & influenced) || !slots_[n].defined()) continue;
-      if (observer_) observer_->gradient_arrived(n, slots_[n].value());
+      if (!(memory_.active[n] & influenced) || !memory_.gradients[n].defined()) continue;
+      if (observer_) observer_->gradient_arrived(n, memory_.gradients[n].value());
       if (!graph_.op(n)) continue;
       call_rule(n);
       if (release_) release(n);
@@ -64,7 +68,7 @@ class Engine {
   }
 
   // The gradient that has arrived at a target; empty where none has.
-  const Var& gradient_of(NodeId n) const { return slots_[n]; }
+  const Var& gradient_of(NodeId n) const { return memory_.gradients[n]; }
 
   void mark_vars(std::span<const Var> xs) {
     memory_.targets.clear();
@@ -124,19 +128,21 @@ class Engine {
     }
   }
 
+  static constexpr std::uint32_t few_operands = 4;  // results for so many are always there
+
   // Of the nodes whose rules will be called: those that the root depends on and a target influences.
   void require_unreleased() {
-    active_[root_] |= reached;
+    memory_.active[root_] |= reached;
     for (std::uint32_t e = graph_.first_edge(root_ + 1).index; e-- > 0;) {
       const NodeId n = graph_.edge_source_[e];
-      if ((active_[n] & influenced) == 0 || (active_[n] & reached) == 0) continue;
+      if ((memory_.active[n] & influenced) == 0 || (memory_.active[n] & reached) == 0) continue;
       if (graph_.nodes_[n].released) {
         throw GraphError(fmt::format(
             "what {} (node {}) saved was released by an earlier backward(): pass {{.retain = true}} "
             "to that one",
             graph_.op(n)->info().name, n));
       }
-      active_[graph_.edge_target_[e]] |= reached;
+      memory_.active[graph_.edge_target_[e]] |= reached;
     }
   }
 
@@ -166,7 +172,7 @@ class Engine {
   void call_rule(NodeId n) {
     const Op& op = *graph_.op(n);
     const std::uint32_t first = graph_.first_edge(n).index, count = graph_.first_edge(n + 1).index - first;
-    if (results_.size() < count) results_.resize(count);  // all empty
+    if (count > few_operands && count > memory_.results.size()) memory_.results.resize(count);
     graph_.rule_node_ = n;
     if (record_) enter_gradient_scope(graph_.scope_of(n));
 
@@ -174,16 +180,20 @@ class Engine {
     try {
       {
         const Lent y(graph_, n);
-        Var gy = (active_[n] & target_of_pass) ? slots_[n] : std::move(slots_[n]);
-        Gradients gx(&graph_, n, active_.data(), std::span(results_.data(), count), gy, &scattered_);
+        Var gy =
+            (memory_.active[n] & target_of_pass) ? memory_.gradients[n] : std::move(memory_.gradients[n]);
+        Gradients gx(&graph_, n, memory_.active.data(), std::span(memory_.results.data(), count), gy,
+                     &memory_.scattered);
         op.backward(*y, gy, gx);
-        if (!scattered_.empty()) scattered_.drop(n);
+        if (!memory_.scattered.empty()) memory_.scattered.drop(n);
       }
-      if (observer_) observer_->rule_ended(n, graph_.inputs(n), std::span(results_.data(), count));
+      if (observer_) observer_->rule_ended(n, graph_.inputs(n), std::span(memory_.results.data(), count));
       for (; operand < count; ++operand) {
         const NodeId input = graph_.edge_target_[first + operand];
-        if (active_[input] & influenced) accumulate(input, results_[operand]);
-        results_[operand] = Var();
+        if (memory_.active[input] & influenced)
+          accumulate(input, memory_.results[operand]);
+        else
+          memory_.results[operand] = Var();
       }
     } catch (Error& error) {
       add_context(error, n, operand);
@@ -199,37 +209,46 @@ class Engine {
     graph_.tables_->last_error = {n, {}, {}, error.what()};
   }
 
-  void accumulate(NodeId input, Var& g) {
+  // Takes g, what the rule set for `input`, and leaves it empty.
+  [[gnu::always_inline]] void accumulate(NodeId input, Var& g) {
     const TensorType& wanted = graph_.type(input);
-    const bool fits = g.defined() && g.dtype() == wanted.dtype && g.shape() == wanted.shape;
-    Var& slot = slots_[input];
-    if (!fits && !g.defined() && !slot.defined() && scattered_.find(input)) {
-      slot = scattered_.find(input)->gy;  // stands for it until the rule of `input` reads it
-      return;
-    }
-    if (!fits) g = fitted(g.defined() || !scattered_.find(input) ? g : written_out(input), wanted);
-    if (!slot.defined()) {
+    Var& slot = memory_.gradients[input];
+    if (!slot.defined() && g.defined() && g.dtype() == wanted.dtype && g.shape() == wanted.shape)
       slot = std::move(g);
+    else
+      accumulate_unlike(input, std::exchange(g, Var()));
+  }
+
+  // Another contribution, one of another shape, or a scattered one.
+  [[gnu::noinline]] void accumulate_unlike(NodeId input, Var g) {
+    Var& slot = memory_.gradients[input];
+    const ScatteredGradient* scattered = memory_.scattered.find(input);
+    if (scattered && !g.defined() && !slot.defined()) {
+      slot = scattered->gy;  // stands for it until the rule of `input` reads it
       return;
     }
-    if (scattered_.find(input)) slot = written_out(input);
-    add_to_slot(slot, g);
+    if (scattered) (g.defined() ? slot : g) = written_out(input);
+    g = fitted(g, graph_.type(input));
+    if (slot.defined())
+      add_to_slot(slot, g);
+    else
+      slot = std::move(g);
   }
 
   Var written_out(NodeId n) {
-    return Recorder::unrecorded(scattered_.take_written(n, graph_.type(n).shape), &graph_);
+    return Recorder::unrecorded(memory_.scattered.take_written(n, graph_.type(n).shape), &graph_);
   }
 
-  [[gnu::noinline]] static Var fitted(const Var& g, const TensorType& wanted) {
+  static Var fitted(const Var& g, const TensorType& wanted) {
     if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
     if (g.dtype() != wanted.dtype) {
       throw DTypeError(fmt::format("the rule set a gradient of {} for an operand of {}", name(g.dtype()),
                                    name(wanted.dtype)));
     }
-    return undo_broadcast(g, wanted.shape);
+    return g.shape() == wanted.shape ? g : undo_broadcast(g, wanted.shape);
   }
 
-  [[gnu::noinline]] void add_to_slot(Var& slot, const Var& g) {
+  void add_to_slot(Var& slot, const Var& g) {
     if (record_) {
       slot = add(slot, g);
       return;
@@ -284,10 +303,6 @@ class Engine {
   std::uint32_t gradient_scope_ = 0, forward_scope_ = 0;
   std::optional<Pause> pause_;
   Graph::Tables::Workspace memory_;  // taken from the graph: a rule that asks for a gradient has its own
-  std::vector<std::uint8_t>& active_ = memory_.active;
-  std::vector<Var>& slots_ = memory_.gradients;
-  std::vector<Var>& results_ = memory_.results;  // of the rule that runs; empty but then
-  ScatteredGradients& scattered_ = memory_.scattered;
 };
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {

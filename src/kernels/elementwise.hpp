@@ -84,7 +84,7 @@ void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_
 // y_i = f(x_i), f32 or f64.
 template <class F>
 Tensor map(const Tensor& x, F f) {
-  Tensor y(x.shape(), x.dtype());
+  Tensor y = Tensor::like(x);
   visit_floating(x.dtype(), [&]<class T>() {
     const T* from = x.values<T>().data();
     T* to = y.mutable_values<T>().data();
@@ -99,7 +99,7 @@ Tensor map(const Tensor& x, F f) {
 template <class F>
 Tensor zip(const Tensor& a, const Tensor& b, F f) {
   const bool alike = a.shape() == b.shape();
-  Tensor y(alike ? a.shape() : broadcast(a.shape(), b.shape()), a.dtype());
+  Tensor y = alike ? Tensor::like(a) : Tensor(broadcast(a.shape(), b.shape()), a.dtype());
   if (y.elements() == 0) return y;
   visit_floating(a.dtype(), [&]<class T>() {
     const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();

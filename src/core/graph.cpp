@@ -92,7 +92,7 @@ inline void Graph::end_node() {
   push(nodes_, {.first_edge = edge_count(), .first_kept = static_cast<std::uint32_t>(kept_.size())});
 }
 
-inline void Graph::keep(Tensor&& value, std::uint32_t what) {
+[[gnu::always_inline]] inline void Graph::keep(Tensor&& value, std::uint32_t what) {
   push(kept_, std::move(value));
   push(kept_what_, what);
 }
@@ -222,39 +222,6 @@ void Graph::clear() {
   if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
 }
 
-// ---- scopes and pauses ------------------------------------------------------------------------------------
-
-std::uint32_t Graph::enter_scope(std::uint32_t parent, std::string_view name) {
-  const std::uint32_t index = tables_->intern(name);
-  scopes_.push_back({parent, tables_->names[index]});
-  return static_cast<std::uint32_t>(scopes_.size() - 1);
-}
-
-Scope Graph::scope(std::string_view name) {
-  const std::uint32_t outer = std::exchange(scope_, enter_scope(scope_, name));
-  return Scope(this, outer);
-}
-
-Scope::~Scope() {
-  if (graph_ && outer_ < graph_->scopes_.size()) graph_->scope_ = outer_;
-}
-
-std::string Graph::scope_path(std::uint32_t scope) const {
-  if (scope == 0) return {};
-  const ScopeEntry& entry = scopes_[scope];
-  const std::string outer = scope_path(entry.parent);
-  return outer.empty() ? std::string(entry.name) : fmt::format("{}/{}", outer, entry.name);
-}
-
-Pause Graph::pause() {
-  ++paused_;
-  return Pause(this);
-}
-
-Pause::~Pause() {
-  if (graph_) --graph_->paused_;
-}
-
 // ---- reading the record -----------------------------------------------------------------------------------
 
 std::string_view Graph::name(NodeId n) const { return tables_->names[nodes_[n].name]; }
@@ -267,25 +234,6 @@ const Tensor& Graph::source_value(NodeId n) const {
 Tensor Graph::kept_value(NodeId n) const {
   const Tensor* kept = find_kept(n, kept_output);
   return kept ? *kept : Tensor();
-}
-
-void Graph::verify() const {
-  const auto require = [](bool holds, int invariant, std::string_view what, std::size_t where) {
-    if (!holds) throw GraphError(fmt::format("invariant {} is broken: {} {}", invariant, what, where));
-  };
-  require(edge_source_.size() == edge_target_.size(), 2, "the edge arrays differ in length by", 0);
-  for (NodeId n = 0; n < node_count(); ++n) {
-    require(first_edge(n).index <= first_edge(n + 1).index, 2, "edges are not contiguous at node", n);
-    for (std::uint32_t e = first_edge(n).index; e < first_edge(n + 1).index; ++e) {
-      require(edge_source_[e] == n, 2, "the wrong consumer at edge", e);
-      require(edge_target_[e] < n, 1, "an input is not older than its consumer at edge", e);
-    }
-    require((nodes_[n].kind == NodeKind::op) == (nodes_[n].op != nullptr), 3, "kind and op disagree at node",
-            n);
-    require(nodes_[n].op || inputs(n).empty(), 2, "a source has inputs: node", n);
-    require(nodes_[n].op || find_kept(n, kept_output), 4, "a source has lost its value: node", n);
-    require(nodes_[n].scope < scopes_.size(), 4, "an unknown scope at node", n);
-  }
 }
 
 }  // namespace weft

@@ -169,7 +169,7 @@ class Engine {
     std::size_t place_ = nowhere;
   };
 
-  void call_rule(NodeId n) {
+  [[gnu::always_inline]] void call_rule(NodeId n) {
     const Op& op = *graph_.op(n);
     const std::uint32_t first = graph_.first_edge(n).index, count = graph_.first_edge(n + 1).index - first;
     if (count > few_operands && count > memory_.results.size()) memory_.results.resize(count);

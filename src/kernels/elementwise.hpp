@@ -88,7 +88,7 @@ Tensor map(const Tensor& x, F f) {
   visit_floating(x.dtype(), [&]<class T>() {
     const T* from = x.values<T>().data();
     T* to = y.mutable_values<T>().data();
-    parallel_for(x.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::map_loop(from + begin, to + begin, end - begin, f);
     });
   });
@@ -131,7 +131,7 @@ Tensor map_in_place(Tensor x, F f) {
   if (!x.is_unique()) return map(x, f);
   visit_floating(x.dtype(), [&]<class T>() {
     T* values = x.mutable_values<T>().data();
-    parallel_for(x.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::map_loop(values + begin, values + begin, end - begin, f);
     });
   });
@@ -143,7 +143,7 @@ Tensor zip_in_place(const Tensor& a, Tensor b, F f) {
   visit_floating(b.dtype(), [&]<class T>() {
     const T* from = a.values<T>().data();
     T* values = b.mutable_values<T>().data();
-    parallel_for(b.elements(), elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(b.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::zip_loop(from + begin, values + begin, values + begin, end - begin, f);
     });
   });

@@ -20,6 +20,7 @@ struct Band {
   const T *gy, *y;
   std::int64_t lines;
   std::int64_t x_next, y_next;  // elements of x and of gy from one line's to the next
+  std::int64_t step;            // elements of gy from one position's to the next
   std::int64_t width, readable;
   bool all;  // zeros too
 };
@@ -65,7 +66,7 @@ WEFT_VECTOR_LOOP void gather(const Line<T>& line, const Band<T>& band, std::int6
   using Vector = typename Lanes<T>::Vector;
   // Copies: as far as the compiler knows, writing `at` may change what they are copies of.
   std::int64_t* at = gathered.at;
-  const std::int64_t channels = line.out_channels, width = band.width;
+  const std::int64_t step = band.step, width = band.width;
   const bool all = band.all;
   std::int64_t count = 0;
   for (std::int64_t i = 0; i < band.lines; ++i) {
@@ -73,10 +74,10 @@ WEFT_VECTOR_LOOP void gather(const Line<T>& line, const Band<T>& band, std::int6
     const std::int64_t first = count;
     for (std::int64_t j = begin; j < end; ++j) {
       at[count] = j;
-      count += all || !is_zero(gy + j * channels, width);
+      count += all || !is_zero(gy + j * step, width);
     }
     for (std::int64_t n = first; n < count; ++n) {
-      const std::int64_t offset = i * band.y_next + at[n] * line.out_channels;
+      const std::int64_t offset = i * band.y_next + at[n] * step;
       Vector block = load_block(band, band.gy, offset);
       if (band.y) block = load_block(band, band.y, offset) <= 0 ? Vector{} : block;
       Lanes<T>::store(block, gathered.g + n * Lanes<T>::count);
@@ -164,7 +165,8 @@ std::int64_t band_lines(const WindowAxis& h, std::int64_t i, std::int64_t most) 
   return lines;
 }
 
-// A scattered gradient, of which one image at a time is written out: few enough elements for a cache.
+// A scattered gradient, of which one image at a time is written out, few enough elements for a cache, in
+// whole blocks of channels.
 template <class T>
 class WrittenImage {
  public:
@@ -173,7 +175,9 @@ class WrittenImage {
         positions_(positions.values<std::int32_t>().data()),
         rows_(gy.extent(1) * gy.extent(2)),
         channels_(c.out_channels),
-        memory_(Tensor::zeros({c.positions() / c.images * channels_ + Lanes<T>::count}, dtype_of<T>())) {}
+        step_(block_count(c, Lanes<T>::count) * Lanes<T>::count),
+        memory_(Tensor::zeros({c.positions() / c.images, step_}, dtype_of<T>())) {}
+  std::int64_t step() const { return step_; }
 
   const T* image(std::int64_t n) {
     if (n != written_) {
@@ -190,13 +194,13 @@ class WrittenImage {
     T* image = memory_.mutable_values<T>().data();
     for (std::int64_t row = written_ * rows_; row < (written_ + 1) * rows_; ++row) {
       const std::int32_t* at = positions_ + row * channels_;
-      for (std::int64_t k = 0; k < channels_; ++k) f(image[at[k] * channels_ + k], gy_[row * channels_ + k]);
+      for (std::int64_t k = 0; k < channels_; ++k) f(image[at[k] * step_ + k], gy_[row * channels_ + k]);
     }
   }
 
   const T* gy_;
   const std::int32_t* positions_;
-  std::int64_t rows_, channels_;
+  std::int64_t rows_, channels_, step_;
   Tensor memory_;
   std::int64_t written_ = -1;
 };
@@ -227,13 +231,14 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
   constexpr int lanes = Lanes<T>::count;
   const WindowAxis& h = c.window.h;
   Line<T> line = line_of<T>(c, false);
-  const std::int64_t x_image = h.extent * line.x_line, y_line = line.positions * c.out_channels;
+  const std::int64_t x_image = h.extent * line.x_line;
   const std::int64_t most = std::max<std::int64_t>(1, most_gathered / line.positions);
   Tensor at({most * line.positions + 1}, DType::i64), g({most * line.positions, lanes}, dtype_of<T>());
   Gathered<T> gathered{at.mutable_values<std::int64_t>().data(), g.mutable_values<T>().data()};
   const T* dense = from.gy.template values<T>().data();
   std::optional<WrittenImage<T>> written;
   if (from.positions.defined()) written.emplace(c, from.gy, from.positions);
+  const std::int64_t step = written ? written->step() : c.out_channels, y_line = line.positions * step;
   bool all = false;
   for (std::int64_t n = begin, count = 0; n < end; n += count) {
     const std::int64_t image = n / h.positions, i = n % h.positions;
@@ -241,16 +246,19 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
     if (n == begin || i == 0) all = !is_finite(x, x_image);
     count = band_lines(h, i, std::min({most, end - n, h.positions - i}));
     const std::int64_t p = place(line, c, x, i);
-    const T* gy = written ? written->image(image) + i * y_line : dense + n * y_line;
+    const T* gy = written ? written->image(image) : dense;
+    const std::int64_t first = (written ? i : n) * y_line;
+    const std::int64_t elements = (written ? 1 : c.images) * h.positions * y_line;
     for (std::int64_t block = 0; block * lanes < c.out_channels; ++block) {
       const std::int64_t channel = block * lanes;
-      const Band<T> band{.gy = gy + channel,
-                         .y = from.y ? from.y + n * y_line + channel : nullptr,
+      const Band<T> band{.gy = gy + first + channel,
+                         .y = from.y ? from.y + first + channel : nullptr,
                          .lines = count,
                          .x_next = h.stride * line.x_line,
                          .y_next = y_line,
-                         .width = std::min<std::int64_t>(lanes, c.out_channels - channel),
-                         .readable = c.y_shape().elements() - n * y_line - channel,
+                         .step = step,
+                         .width = std::min<std::int64_t>(lanes, step - channel),
+                         .readable = elements - first - channel,
                          .all = all};
       add_band(line, band, gathered, sums.w + (block * c.taps() + p * line.run) * lanes, sums.b + channel);
     }

@@ -2,8 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <type_traits>
 
 namespace weft {
 
@@ -11,6 +9,14 @@ namespace detail {
 extern constinit thread_local int forced_threads;  // 0: none
 void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context);
+// Takes a copy of f: what f holds need not lie in memory where it is called at once.
+template <class F>
+[[gnu::noinline]] void parallel_calls(std::int64_t count, std::int64_t grain, F f) {
+  parallel_ranges(
+      count, grain,
+      [](void* context, std::int64_t begin, std::int64_t end) { (*static_cast<F*>(context))(begin, end); },
+      &f);
+}
 }  // namespace detail
 
 int thread_count();  // how many threads work may be spread over from here
@@ -30,17 +36,9 @@ class ForcedThreads {
 // Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
 // f must not throw. The ranges depend on count, grain and the number of threads alone.
 template <class F>
-void parallel_for(std::int64_t count, std::int64_t grain, F&& f) {
-  if (count <= grain && detail::forced_threads == 0) {
-    if (count > 0) f(std::int64_t{0}, count);
-    return;
-  }
-  detail::parallel_ranges(
-      count, grain,
-      [](void* context, std::int64_t begin, std::int64_t end) {
-        (*static_cast<std::remove_reference_t<F>*>(context))(begin, end);
-      },
-      const_cast<void*>(static_cast<const void*>(&f)));
+[[gnu::always_inline]] inline void parallel_for(std::int64_t count, std::int64_t grain, F f) {
+  if (count > grain || detail::forced_threads != 0) return detail::parallel_calls(count, grain, f);
+  if (count > 0) f(std::int64_t{0}, count);
 }
 
 }  // namespace weft

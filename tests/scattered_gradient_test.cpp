@@ -1,0 +1,133 @@
+// Max pooling's gradient on its way to a first layer, which never becomes a tensor of its own, against the
+// same pass recorded, in which every op has its tensor.
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "weft/weft.hpp"
+
+using namespace weft;
+
+namespace {
+
+Tensor drawn(const char* name, const Shape& shape, DType dtype) {
+  return Random(3, name).normal(shape, 0, 1, dtype);
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.shape() == b.shape());
+  const Tensor x = a.to(DType::f64), y = b.to(DType::f64);
+  double largest = 0;
+  for (std::size_t i = 0; i < x.values<double>().size(); ++i) {
+    const double found = x.values<double>()[i], expected = y.values<double>()[i];
+    if (found == expected || (std::isnan(found) && std::isnan(expected))) continue;
+    largest = std::max(largest, std::isnan(found - expected) ? INFINITY : std::abs(found - expected));
+  }
+  return largest;
+}
+
+// Both ways to the gradients of `ws` must agree.
+void require_alike(const Var& loss, std::span<const Var> ws, double tolerance) {
+  const std::vector<Var> found = gradient(loss, ws), expected = gradient(loss, ws, {.record = true});
+  for (std::size_t i = 0; i < ws.size(); ++i) {
+    INFO("gradient " << i);
+    CHECK(largest_difference(found[i].value(), expected[i].value()) <= tolerance);
+  }
+}
+
+Var square(const Var& x) { return x * x; }
+
+struct Layer {
+  std::int64_t in, out;
+  Conv2dOptions conv;
+  Pool2dOptions pool;
+};
+
+const std::vector<Layer> layers = {
+    {3, 8, {.padding = same}, {.window = 8, .stride = 8}},
+    {1, 6, {.padding = 2}, {.window = 2}},
+    {2,
+     5,
+     {.stride = Size2(2, 1), .padding = Padding(1, 0, 0, 3)},
+     {.window = 3, .stride = 2}},  // windows overlap
+    {4, 17, Conv2dOptions(), {.window = Size2(3, 2), .stride = Size2(1, 3), .padding = Padding(1, 1, 0, 1)}},
+    {1, 1, {.padding = same}, {.window = 3, .stride = 5}},  // some positions are in no window
+    {3, 9, {.padding = 3}, {.window = 1}},
+};
+
+}  // namespace
+
+TEST_CASE("a max pooling's gradient that stays scattered is what it is written out",
+          "[engine][conv2d][pool2d]") {
+  for (const DType dtype : {DType::f64, DType::f32}) {
+    const double tolerance = dtype == DType::f64 ? 1e-12 : 2e-4;
+    for (const Layer& layer : layers) {
+      for (const bool fused : {false, true}) {
+        for (const bool separate : {false, true}) {
+          CAPTURE(layer.in, layer.out, fused, separate);
+          Graph g;
+          const Var x = Var(drawn("x", {3, 13, 17, layer.in}, dtype));
+          const Var w = g.input(drawn("w", {4, 3, layer.in, layer.out}, dtype));
+          const Var b = g.input(drawn("b", {layer.out}, dtype));
+          Conv2dOptions options = layer.conv;
+          options.relu = fused;
+          Var y = conv2d(x, w, b, options);
+          if (separate) y = relu(y);
+          const Var p = pool2d(y, layer.pool);
+          const Var loss = sum(p * Var(drawn("weights", p.shape(), dtype)));
+          require_alike(loss, std::vector{w, b}, tolerance);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a scattered gradient is written out where something else wants it as a tensor",
+          "[engine][conv2d][pool2d]") {
+  Graph g;
+  const Var x = Var(drawn("x", {2, 9, 10, 3}, DType::f64));
+  const Var w = g.input(drawn("w", {3, 3, 3, 4}, DType::f64));
+  const Var y = conv2d(x, w, {.padding = same, .relu = true});
+  const Var halves = sum(square(pool2d(y, {.window = 2}))), thirds = sum(square(pool2d(y, {.window = 3})));
+
+  SECTION("two poolings of one output") { require_alike(halves + thirds, std::vector{w}, 1e-11); }
+  SECTION("another consumer, recorded before it") {
+    const Var other = sum(square(y));
+    require_alike(other + sum(square(pool2d(y, {.window = 4}))), std::vector{w}, 1e-11);
+  }
+  SECTION("another consumer, recorded after it") {
+    require_alike(halves + sum(square(y)), std::vector{w}, 1e-11);
+  }
+  SECTION("the output's own gradient is asked for") { require_alike(halves, std::vector{y, w}, 1e-11); }
+  SECTION("through a chain of relus") {
+    const Var again = relu(relu(y));
+    require_alike(sum(square(pool2d(again, {.window = 2}))), std::vector{w}, 1e-11);
+  }
+  SECTION("the relu is of an input") {
+    const Var z = g.input(drawn("z", {2, 8, 8, 3}, DType::f64));
+    require_alike(sum(square(pool2d(relu(z), {.window = 4}))), std::vector{z}, 1e-11);
+  }
+  SECTION("backward() after backward()") {
+    Parameter p("p", drawn("p", {3, 3, 3, 4}, DType::f64));
+    const Var loss = sum(square(pool2d(conv2d(x, g.use(p), {.relu = true}), {.window = 3})));
+    const Tensor expected = gradient(loss, g.use(p), {.record = true}).value();
+    g.backward(loss, {.retain = true});
+    CHECK(largest_difference(p.grad(), expected) <= 1e-11);
+    p.zero_grad();
+    g.backward(loss);
+    CHECK(largest_difference(p.grad(), expected) <= 1e-11);
+  }
+}
+
+TEST_CASE("what is not finite in an image reaches the gradient of its filter through zeros",
+          "[conv2d][pool2d]") {
+  for (const double value : {std::nan(""), HUGE_VAL}) {
+    Graph g;
+    Tensor images = drawn("x", {3, 8, 8, 2}, DType::f64);
+    images.mutable_values<double>()[8 * 8 * 2 + 5] = value;  // of the second image
+    const Var w = g.input(drawn("w", {3, 3, 2, 3}, DType::f64));
+    const Var loss = sum(pool2d(conv2d(Var(images), w, {.padding = same}), {.window = 4}));
+    const Tensor found = gradient(loss, w).value();
+    REQUIRE_FALSE(std::isfinite(found.values<double>()[0] + found.values<double>()[3]));
+    require_alike(loss, std::vector{w}, 1e-11);
+  }
+}

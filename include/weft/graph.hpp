@@ -234,14 +234,17 @@ class Graph {
   friend struct RecordAccess;
 
   struct Node {
-    const Op* op = nullptr;
-    const char* file = nullptr;
-    std::uint32_t type = 0;  // in types_
-    std::uint32_t first_edge = 0, first_kept = 0, scope = 0, name = 0;
-    NodeId rule_of = no_node;
-    std::uint32_t line = 0;
-    NodeKind kind = NodeKind::op;
-    bool differentiable = false, released = false;
+    const Op* op;
+    const char* file;
+    std::uint32_t type;  // in types_
+    std::uint32_t first_edge, first_kept, scope, name;
+    NodeId rule_of;
+    std::uint32_t line;
+    NodeKind kind;
+    bool differentiable, released;
+    // The end: the rest is set when a node begins there.
+    Node(std::uint32_t first_edge, std::uint32_t first_kept)
+        : first_edge(first_edge), first_kept(first_kept) {}
   };
   struct Tables;
 

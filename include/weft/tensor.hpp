@@ -2,6 +2,10 @@
 // pool.
 #pragma once
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>  // glibc's
+#endif
+
 #include <atomic>
 #include <initializer_list>
 #include <span>
@@ -18,15 +22,48 @@ namespace detail {
 
 class Pool;
 
+// How many handles share something that may cross threads. Atomic instructions wait for every store before
+// them: while the process has one thread, as glibc knows, the count does without, as std::shared_ptr's do.
+class SharedCount {
+ public:
+  bool is_one() const { return count_.load(std::memory_order_acquire) == 1; }
+  void add() {
+    if (is_only_thread())
+      count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    else
+      count_.fetch_add(1, std::memory_order_relaxed);
+  }
+  // Gives up one share; true for the last. The only handle needs no subtraction: nobody can copy it
+  // meanwhile.
+  bool drop() {
+    if (is_one()) return true;
+    if (!is_only_thread()) return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+    count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+    return false;
+  }
+  // add() for a caller who alone can reach a handle that is the only one.
+  void add_to_one() { count_.store(2, std::memory_order_relaxed); }
+
+ private:
+  static bool is_only_thread() {
+#if __has_include(<sys/single_threaded.h>)
+    return __libc_single_threaded != 0;
+#else
+    return false;
+#endif
+  }
+  std::atomic<std::uint32_t> count_{1};
+};
+
 // The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the
-// storage it shares. Counts are atomic: tensors may cross threads.
+// storage it shares.
 struct Storage {
   Shape shape;  // first: no word of it that is copied lies across two lines of the cache
   std::int64_t elements;
   void* data;
   Storage* base = nullptr;  // whose elements these are; null: its own
   Pool* owner;
-  std::atomic<std::uint32_t> references{1};
+  SharedCount references;
   DType dtype;
   std::uint8_t size_class;
   bool guarded = false;  // lies between guard bands (core/pool.hpp)
@@ -63,7 +100,7 @@ class Tensor {
   }
 
   Tensor(const Tensor& other) noexcept : storage_(other.storage_) {
-    if (storage_) storage_->references.fetch_add(1, std::memory_order_relaxed);
+    if (storage_) storage_->references.add();
   }
   Tensor(Tensor&& other) noexcept : storage_(std::exchange(other.storage_, nullptr)) {}
   Tensor& operator=(Tensor other) noexcept {
@@ -71,7 +108,7 @@ class Tensor {
     return *this;
   }
   ~Tensor() {
-    if (storage_ && is_last()) detail::release(storage_);
+    if (storage_ && storage_->references.drop()) detail::release(storage_);
   }
 
   bool defined() const { return storage_ != nullptr; }
@@ -105,13 +142,12 @@ class Tensor {
   Tensor clone() const;                       // storage of its own
   bool is_unique() const {                    // nobody else holds these elements
     const detail::Storage& s = storage();
-    return s.references.load(std::memory_order_acquire) == 1 &&
-           (!s.base || s.base->references.load(std::memory_order_acquire) == 1);
+    return s.references.is_one() && (!s.base || s.base->references.is_one());
   }
   // A copy of a handle that the caller alone can reach: the first copy needs no atomic addition.
   Tensor share() {
-    if (!storage_ || storage_->references.load(std::memory_order_acquire) != 1) return *this;
-    storage_->references.store(2, std::memory_order_relaxed);
+    if (!storage_ || !storage_->references.is_one()) return *this;
+    storage_->references.add_to_one();
     return Tensor(storage_);
   }
   bool shares_storage(const Tensor& other) const;
@@ -121,11 +157,6 @@ class Tensor {
   const detail::Storage& storage() const {
     if (!storage_) throw_undefined();
     return *storage_;
-  }
-  // Gives up this handle's share. The only handle needs no atomic subtraction: nobody can copy it meanwhile.
-  bool is_last() const {
-    return storage_->references.load(std::memory_order_acquire) == 1 ||
-           storage_->references.fetch_sub(1, std::memory_order_acq_rel) == 1;
   }
   void require_dtype(DType wanted) const {
     if (storage().dtype != wanted) throw_wrong_dtype(wanted);

@@ -76,6 +76,8 @@ inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bo
   const bool in_rule = rule_node_ != no_node;
   Node& node = nodes_.back();
   node.op = op;
+  node.name = 0;
+  node.released = false;
   const bool like_last =
       !types_.empty() && types_.back().dtype == y.dtype() && types_.back().shape == y.shape();
   node.type = like_last ? static_cast<std::uint32_t>(types_.size() - 1) : find_type(y.shape(), y.dtype());
@@ -88,9 +90,7 @@ inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bo
   return n;
 }
 
-inline void Graph::end_node() {
-  push(nodes_, {.first_edge = edge_count(), .first_kept = static_cast<std::uint32_t>(kept_.size())});
-}
+inline void Graph::end_node() { push(nodes_, Node(edge_count(), static_cast<std::uint32_t>(kept_.size()))); }
 
 [[gnu::always_inline]] inline void Graph::keep(Tensor&& value, std::uint32_t what) {
   push(kept_, std::move(value));

@@ -70,7 +70,7 @@ std::size_t offset_of(const Shape& shape, const Ints& index) {
   detail::Storage* base = storage->base;
   if (storage->guarded && is_damaged(*storage)) storage->owner->count_damage();
   detail::Pool::release(storage->owner, storage, storage->size_class);
-  if (base && base->references.fetch_sub(1, std::memory_order_acq_rel) == 1) detail::release(base);
+  if (base && base->references.drop()) detail::release(base);
 }
 
 void detail::release(Storage* storage) noexcept {
@@ -172,7 +172,7 @@ Tensor Tensor::reshape(const Ints& extents) const {
   }
   detail::Storage* base = storage_->base ? storage_->base : storage_;
   detail::Storage* view = new_storage(Shape(wanted), elements(), dtype(), 0);
-  base->references.fetch_add(1, std::memory_order_relaxed);
+  base->references.add();
   view->base = base;
   view->data = storage_->data;
   return Tensor(view);

@@ -18,10 +18,17 @@ bool fits_blas(const GemmShape& s) {
   return std::max({s.m, s.n, s.k, s.a_stride, s.b_stride, s.c_stride}) <= std::numeric_limits<blasint>::max();
 }
 
-// oneDNN's packing of a transposed operand puts rows that lie a multiple of 2 KB apart into the same sets of
-// the cache: a quarter to a third slower than OpenBLAS with AVX2. With AVX-512 OpenBLAS has half its speed.
+double products(const GemmShape& s) {
+  return static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+}
+
+// oneDNN's packing puts rows that lie a multiple of 2 KB apart into the same sets of the cache: of a
+// transposed a, and of a plain b in large products. It is a quarter slower than OpenBLAS with AVX2, up to
+// twice; with AVX-512 OpenBLAS has half its speed.
 bool packs_badly(const GemmShape& s) {
-  return s.transpose_a && s.a_stride % 512 == 0 && s.m >= 64 && fits_blas(s) && !onednn::has_avx512();
+  if (onednn::has_avx512() || !fits_blas(s)) return false;
+  if (s.transpose_a) return s.a_stride % 512 == 0 && s.m >= 64;
+  return !s.transpose_b && s.b_stride % 512 == 0 && products(s) >= 1 << 25;
 }
 
 template <class T, class Product>

@@ -2,10 +2,6 @@
 // pool.
 #pragma once
 
-#if __has_include(<sys/single_threaded.h>)
-#include <sys/single_threaded.h>  // glibc's
-#endif
-
 #include <atomic>
 #include <initializer_list>
 #include <span>
@@ -27,31 +23,15 @@ class Pool;
 class SharedCount {
  public:
   bool is_one() const { return count_.load(std::memory_order_acquire) == 1; }
-  void add() {
-    if (is_only_thread())
-      count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    else
-      count_.fetch_add(1, std::memory_order_relaxed);
-  }
-  // Gives up one share; true for the last. The only handle needs no subtraction: nobody can copy it
-  // meanwhile.
-  bool drop() {
-    if (is_one()) return true;
-    if (!is_only_thread()) return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
-    count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
-    return false;
-  }
+  void add() noexcept;
   // add() for a caller who alone can reach a handle that is the only one.
   void add_to_one() { count_.store(2, std::memory_order_relaxed); }
+  // Gives up one share; true for the last. The only handle needs no subtraction: nobody can copy it
+  // meanwhile.
+  bool drop() { return is_one() || drop_shared(); }
 
  private:
-  static bool is_only_thread() {
-#if __has_include(<sys/single_threaded.h>)
-    return __libc_single_threaded != 0;
-#else
-    return false;
-#endif
-  }
+  bool drop_shared() noexcept;
   std::atomic<std::uint32_t> count_{1};
 };
 

@@ -7,6 +7,10 @@
 
 #include "core/pool.hpp"
 
+#if __has_include(<sys/single_threaded.h>)
+#include <sys/single_threaded.h>  // glibc's
+#endif
+
 namespace weft {
 
 namespace {
@@ -65,6 +69,27 @@ std::size_t offset_of(const Shape& shape, const Ints& index) {
 }
 
 }  // namespace
+
+static bool is_only_thread() {
+#if __has_include(<sys/single_threaded.h>)
+  return __libc_single_threaded != 0;
+#else
+  return false;
+#endif
+}
+
+void detail::SharedCount::add() noexcept {
+  if (is_only_thread())
+    count_.store(count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  else
+    count_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool detail::SharedCount::drop_shared() noexcept {
+  if (!is_only_thread()) return count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  count_.store(count_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+  return false;
+}
 
 [[gnu::noinline]] static void release_view_or_guarded(detail::Storage* storage) noexcept {
   detail::Storage* base = storage->base;

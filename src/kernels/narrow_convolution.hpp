@@ -14,8 +14,9 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
 
 // Gradients of w and b at once, without a tensor of relu's gradient between. `y` is the output where it was
 // made with relu and gy is not yet relu's gradient, undefined otherwise. Output positions at which gy is zero
-// are skipped, as max pooling leaves many: where the image is finite, 0 x adds nothing. With `positions`, gy is what
-// is to be added there (scatter_by_position()), and is never written out as a whole; y must be undefined.
+// are skipped, as max pooling leaves many: where the image is finite, 0 x adds nothing. With `positions`, gy
+// is what is to be added there (scatter_by_position()), and is never written out as a whole; y must be
+// undefined.
 struct ParameterGradients {
   Tensor w, b;
 };

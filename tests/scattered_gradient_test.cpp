@@ -118,6 +118,34 @@ TEST_CASE("a scattered gradient is written out where something else wants it as 
   }
 }
 
+namespace {
+
+// x, with a rule that sets nothing.
+struct Forgetful final : Op {
+  void backward(const Var&, const Var&, Gradients&) const override {}
+  const OpInfo& info() const override {
+    static const OpInfo info{.name = "forgetful",
+                             .arguments = {{"x"}},
+                             .call = {},
+                             .reference = []<class T>(const Inputs<T>& x, const Attributes&) { return x[0]; },
+                             .samples = samples()};
+    return info;
+  }
+};
+Var forgetful(const Var& x) { return record(Forgetful{}, x.value(), {x}, {}, SourceLocation::current()); }
+
+}  // namespace
+
+TEST_CASE("a rule that sets no gradient is an error where a scattered one has arrived", "[engine][pool2d]") {
+  Graph g;
+  const Var w = g.input(drawn("w", {3, 3, 3, 4}, DType::f64));
+  const Var y = conv2d(Var(drawn("x", {2, 9, 10, 3}, DType::f64)), w);
+  const Var first = sum(forgetful(y));
+  const Var loss = first + sum(pool2d(y, {.window = 2}));
+  CHECK_THROWS_WITH(gradient(loss, w),
+                    Catch::Contains("the rule set no gradient for an operand that wants one"));
+}
+
 TEST_CASE("what is not finite in an image reaches the gradient of its filter through zeros",
           "[conv2d][pool2d]") {
   for (const double value : {std::nan(""), HUGE_VAL}) {

@@ -130,11 +130,13 @@ void Gradients::set_scattered(int i, ScatteredGradient gradient) {
 }
 
 const ScatteredGradient* Gradients::scattered() const {
-  return scattered_->empty() ? nullptr : scattered_->find(node_);
+  const ScatteredGradients::Entry* entry = scattered_->empty() ? nullptr : scattered_->find(node_);
+  return entry ? &entry->gradient : nullptr;
 }
 
 void Gradients::write_out(int i) {
-  if (!scattered_->find(operand(i))) return;
+  const ScatteredGradients::Entry* entry = scattered_->find(operand(i));
+  if (!entry || entry->has_arrived) return;
   set(i, Recorder::unrecorded(scattered_->take_written(operand(i), shape(i)), graph_));
 }
 

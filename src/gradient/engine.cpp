@@ -117,6 +117,7 @@ class Engine {
  private:
   static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2,
                                 target_of_pass = Gradients::target_of_pass;
+  static constexpr std::uint32_t few_operands = 4;  // results for so many are always there
 
   void require_current_parameters() const {
     for (const auto& [parameter, version, node] : graph_.tables_->parameters) {
@@ -127,8 +128,6 @@ class Engine {
                       parameter.name()));
     }
   }
-
-  static constexpr std::uint32_t few_operands = 4;  // results for so many are always there
 
   // Of the nodes whose rules will be called: those that the root depends on and a target influences.
   void require_unreleased() {
@@ -222,12 +221,14 @@ class Engine {
   // Another contribution, one of another shape, or a scattered one.
   [[gnu::noinline]] void accumulate_unlike(NodeId input, Var g) {
     Var& slot = memory_.gradients[input];
-    const ScatteredGradient* scattered = memory_.scattered.find(input);
-    if (scattered && !g.defined() && !slot.defined()) {
-      slot = scattered->gy;  // stands for it until the rule of `input` reads it
+    ScatteredGradients::Entry* scattered = memory_.scattered.find(input);
+    if (scattered && !scattered->has_arrived && !slot.defined()) {
+      scattered->has_arrived = true;
+      slot = scattered->gradient.gy;  // stands for it until the rule of `input` reads it
       return;
     }
-    if (scattered) (g.defined() ? slot : g) = written_out(input);
+    Var& missing = scattered && scattered->has_arrived ? slot : g;
+    if (scattered) missing = written_out(input);
     g = fitted(g, graph_.type(input));
     if (slot.defined())
       add_to_slot(slot, g);

@@ -1,8 +1,7 @@
-// The gradients of a pass that have arrived scattered and are not written out.
+// The gradients of a pass that are scattered and were not written out.
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "kernels/pooling.hpp"
@@ -12,28 +11,33 @@ namespace weft {
 
 class ScatteredGradients {
  public:
-  bool empty() const { return gradients_.empty(); }
-  void clear() { gradients_.clear(); }
+  struct Entry {
+    NodeId node;
+    ScatteredGradient gradient;
+    bool has_arrived = false;  // the engine took it from the rule that set it
+  };
 
-  const ScatteredGradient* find(NodeId n) const {  // null: none
-    const auto found = std::ranges::find(gradients_, n, &Entry::first);
-    return found == gradients_.end() ? nullptr : &found->second;
+  bool empty() const { return entries_.empty(); }
+  void clear() { entries_.clear(); }
+
+  Entry* find(NodeId n) {  // null: none
+    const auto found = std::ranges::find(entries_, n, &Entry::node);
+    return found == entries_.end() ? nullptr : &*found;
   }
-  void put(NodeId n, ScatteredGradient gradient) { gradients_.emplace_back(n, std::move(gradient)); }
+  void put(NodeId n, ScatteredGradient gradient) { entries_.push_back({n, std::move(gradient)}); }
   void drop(NodeId n) {
-    std::erase_if(gradients_, [n](const Entry& entry) { return entry.first == n; });
+    std::erase_if(entries_, [n](const Entry& entry) { return entry.node == n; });
   }
   // The gradient of n, which has one, written out: of `shape`.
   Tensor take_written(NodeId n, const Shape& shape) {
-    const ScatteredGradient& gradient = *find(n);
+    const ScatteredGradient& gradient = find(n)->gradient;
     Tensor written = scatter_by_position(gradient.gy, gradient.positions, shape);
     drop(n);
     return written;
   }
 
  private:
-  using Entry = std::pair<NodeId, ScatteredGradient>;
-  std::vector<Entry> gradients_;  // few: the rule that reads one is seldom far away
+  std::vector<Entry> entries_;  // few: the rule that reads one is seldom far away
 };
 
 }  // namespace weft

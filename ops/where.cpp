@@ -54,21 +54,25 @@ template <class T>
 void choose_broadcast(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& y) {
   const Shape& shape = y.shape();
   const auto strides = [&](const Tensor& x) { return broadcast_strides(x.shape(), shape); };
-  const std::array<Ints, 3> all{strides(condition), strides(a), strides(b)};
-  const int last = shape.rank() - 1;
-  const std::int64_t length = shape[-1];
-  const bool c_fixed = all[0][last] == 0, a_fixed = all[1][last] == 0, b_fixed = all[2][last] == 0;
-  const auto* c = static_cast<const std::uint8_t*>(condition.data());
-  const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();
-  T* to = y.mutable_values<T>().data();
-  detail::for_each_row(shape, all, [&](const std::array<std::int64_t, 3>& at, std::int64_t k) {
-    const auto [i, j, l] = at;
-    if (!c_fixed)
-      choose(c + i, from_a + j, a_fixed, from_b + l, b_fixed, to + k, length);
-    else if (c[i] != 0)
-      repeat(from_a + j, a_fixed, to + k, length);
-    else
-      repeat(from_b + l, b_fixed, to + k, length);
+  const Nest<4> nest(shape, {strides(condition), strides(a), strides(b), shape.strides()});
+  const auto& row = nest.row().step;
+  const auto& step = nest.column().step;
+  const bool c_fixed = step[0] == 0, a_fixed = step[1] == 0, b_fixed = step[2] == 0;
+  const auto* all_c = static_cast<const std::uint8_t*>(condition.data());
+  const T *all_a = a.values<T>().data(), *all_b = b.values<T>().data();
+  T* all_y = y.mutable_values<T>().data();
+  nest.for_each_tile([&](const Nest<4>::Positions& at, std::int64_t rows, std::int64_t columns) {
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto* c = all_c + at[0] + r * row[0];
+      const T *from_a = all_a + at[1] + r * row[1], *from_b = all_b + at[2] + r * row[2];
+      T* to = all_y + at[3] + r * row[3];
+      if (!c_fixed)
+        choose(c, from_a, a_fixed, from_b, b_fixed, to, columns);
+      else if (*c != 0)
+        repeat(from_a, a_fixed, to, columns);
+      else
+        repeat(from_b, b_fixed, to, columns);
+    }
   });
 }
 

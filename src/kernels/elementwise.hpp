@@ -6,13 +6,12 @@
 #include <array>
 #include <utility>
 
+#include "kernels/nest.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/vector_math.hpp"
 #include "weft/tensor.hpp"
 
 namespace weft {
-
-inline constexpr std::int64_t elementwise_grain = 32768;  // elements: less is not worth a second thread
 
 namespace detail {
 
@@ -40,42 +39,49 @@ WEFT_VECTOR_LOOP void zip_second_fixed(const T* a, T b, T* __restrict y, std::in
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b);
 }
 
-// The rows of N operands read through strides: calls row(offsets of the operands, offset of y) for each index
-// of all axes but the last.
-template <std::size_t N, class Row>
-void for_each_row(const Shape& shape, const std::array<Ints, N>& strides, Row&& row) {
-  const int outer = shape.rank() - 1;
-  const std::int64_t length = shape[-1];
-  std::int64_t rows = 1;
-  for (int axis = 0; axis < outer; ++axis) rows *= shape[axis];
-  Ints index = Ints::filled(outer, 0);
-  std::array<std::int64_t, N> offsets{};
-  for (std::int64_t r = 0; r < rows; ++r) {
-    row(std::as_const(offsets), r * length);
-    for (int axis = outer - 1; axis >= 0; --axis) {
-      for (std::size_t i = 0; i < N; ++i) offsets[i] += strides[i][axis];
-      if (++index[axis] < shape[axis]) break;
-      for (std::size_t i = 0; i < N; ++i) offsets[i] -= strides[i][axis] * shape[axis];
-      index[axis] = 0;
-    }
+// Rows of y, and of operands that are read through strides; in the columns an operand goes on or stays.
+struct ZipTile {
+  std::int64_t rows, columns, a_row, b_row, y_row;
+};
+template <class T, class F>
+WEFT_VECTOR_LOOP void zip_rows(const T* a, const T* b, T* __restrict y, ZipTile t, F f) {
+  for (std::int64_t r = 0; r < t.rows; ++r, a += t.a_row, b += t.b_row, y += t.y_row) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < t.columns; ++i) y[i] = f(a[i], b[i]);
+  }
+}
+template <class T, class F>
+WEFT_VECTOR_LOOP void zip_rows_first_fixed(const T* a, const T* b, T* __restrict y, ZipTile t, F f) {
+  for (std::int64_t r = 0; r < t.rows; ++r, a += t.a_row, b += t.b_row, y += t.y_row) {
+    const T fixed = *a;
+#pragma omp simd
+    for (std::int64_t i = 0; i < t.columns; ++i) y[i] = f(fixed, b[i]);
+  }
+}
+template <class T, class F>
+WEFT_VECTOR_LOOP void zip_rows_second_fixed(const T* a, const T* b, T* __restrict y, ZipTile t, F f) {
+  for (std::int64_t r = 0; r < t.rows; ++r, a += t.a_row, b += t.b_row, y += t.y_row) {
+    const T fixed = *b;
+#pragma omp simd
+    for (std::int64_t i = 0; i < t.columns; ++i) y[i] = f(a[i], fixed);
   }
 }
 
 template <class T, class F>
 void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_shape, T* y,
                    const Shape& y_shape, F f) {
-  const std::array<Ints, 2> strides{broadcast_strides(a_shape, y_shape), broadcast_strides(b_shape, y_shape)};
-  const int last = y_shape.rank() - 1;
-  const std::int64_t length = y_shape[-1];
-  const bool a_fixed = strides[0][last] == 0 && length != 1, b_fixed = strides[1][last] == 0 && length != 1;
-  for_each_row(y_shape, strides, [&](const std::array<std::int64_t, 2>& offsets, std::int64_t k) {
-    const auto [i, j] = offsets;
+  const Nest<3> nest(
+      y_shape, {broadcast_strides(a_shape, y_shape), broadcast_strides(b_shape, y_shape), y_shape.strides()});
+  const Nest<3>::Positions row = nest.row().step;
+  const bool a_fixed = nest.column().step[0] == 0, b_fixed = nest.column().step[1] == 0;
+  nest.for_each_tile([=](const Nest<3>::Positions& at, std::int64_t rows, std::int64_t columns) {
+    const ZipTile tile{rows, columns, row[0], row[1], row[2]};
     if (a_fixed)
-      zip_first_fixed(a[i], b + j, y + k, length, f);
+      zip_rows_first_fixed(a + at[0], b + at[1], y + at[2], tile, f);
     else if (b_fixed)
-      zip_second_fixed(a + i, b[j], y + k, length, f);
+      zip_rows_second_fixed(a + at[0], b + at[1], y + at[2], tile, f);
     else
-      zip_loop(a + i, b + j, y + k, length, f);
+      zip_rows(a + at[0], b + at[1], y + at[2], tile, f);
   });
 }
 

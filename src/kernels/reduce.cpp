@@ -10,14 +10,15 @@ namespace weft {
 namespace {
 
 constexpr std::int64_t reduction_grain = 32768;  // elements read
+// Blocks, so that rounding errors grow with the number of blocks and not of elements: of a row that is summed
+// up, and of rows that are added to each other; of these so many columns at once as the cache holds.
+constexpr std::int64_t row_block = 1024, rows_block = 256, columns_block = 4096;
 
-// The sum of a row, in blocks so that rounding errors grow with the number of blocks and not of elements.
 template <class T>
 WEFT_VECTOR_LOOP T sum_row(const T* x, std::int64_t count) {
-  constexpr std::int64_t block = 1024;
   T total = 0;
-  for (std::int64_t begin = 0; begin < count; begin += block) {
-    const std::int64_t end = std::min(begin + block, count);
+  for (std::int64_t begin = 0; begin < count; begin += row_block) {
+    const std::int64_t end = std::min(begin + row_block, count);
     T part = 0;
 #pragma omp simd reduction(+ : part)
     for (std::int64_t i = begin; i < end; ++i) part += x[i];
@@ -26,29 +27,62 @@ WEFT_VECTOR_LOOP T sum_row(const T* x, std::int64_t count) {
   return total;
 }
 
+// y_i = sum over the rows r of x_(r, i); four rows at once, to read and write y less often.
 template <class T>
-WEFT_VECTOR_LOOP void add_row(const T* __restrict x, T* __restrict y, std::int64_t count) {
+WEFT_VECTOR_LOOP void add_rows(const T* __restrict x, std::int64_t stride, std::int64_t rows, T* __restrict y,
+                               std::int64_t columns) {
+  for (std::int64_t i = 0; i < columns; ++i) y[i] = 0;
+  std::int64_t r = 0;
+  for (; r + 4 <= rows; r += 4, x += 4 * stride) {
 #pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] += x[i];
+    for (std::int64_t i = 0; i < columns; ++i)
+      y[i] += (x[i] + x[i + stride]) + (x[i + 2 * stride] + x[i + 3 * stride]);
+  }
+  for (; r < rows; ++r, x += stride) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < columns; ++i) y[i] += x[i];
+  }
 }
 
-// [outer, reduced, inner] -> [outer, inner]
+// A tensor as [outer, reduced, inner].
+struct Run {
+  std::int64_t outer = 1, reduced = 1, inner = 1;
+};
+
+// [outer, reduced, inner] -> [outer, blocks, inner], each block the sum of `block` neighbours.
 template <class T>
-void sum_middle(const T* x, T* y, std::int64_t outer, std::int64_t reduced, std::int64_t inner) {
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, reduced * inner));
-  parallel_for(outer, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t o = begin; o < end; ++o) {
-      const T* rows = x + o * reduced * inner;
-      if (inner == 1) {
-        y[o] = sum_row(rows, reduced);
-        continue;
-      }
-      T* row = y + o * inner;
-      std::fill(row, row + inner, T(0));
-      for (std::int64_t r = 0; r < reduced; ++r) add_row(rows + r * inner, row, inner);
+void sum_blocks(const T* x, T* y, const Run& run, std::int64_t block, std::int64_t blocks) {
+  const std::int64_t parts = (run.inner + columns_block - 1) / columns_block;
+  const std::int64_t work = std::min(block, run.reduced) * std::min(columns_block, run.inner);
+  const std::int64_t grain = std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, work));
+  parallel_for(run.outer * blocks * parts, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t of_y = at / parts, first = at % parts * columns_block;
+      const std::int64_t from = of_y % blocks * block, count = std::min(block, run.reduced - from);
+      const T* rows = x + (of_y / blocks * run.reduced + from) * run.inner + first;
+      if (run.inner == 1)
+        y[of_y] = sum_row(rows, count);
+      else
+        add_rows(rows, run.inner, count, y + of_y * run.inner + first,
+                 std::min(columns_block, run.inner - first));
     }
   });
+}
+
+// Sums over the run in rounds, until one block is left: the blocks, and so the sums, are the same for every
+// number of threads.
+Tensor sum_run(Tensor x, Run run, const Shape& shape) {
+  for (;;) {
+    const std::int64_t block = run.inner == 1 ? reduction_grain : rows_block;
+    const std::int64_t blocks = std::max<std::int64_t>(1, (run.reduced + block - 1) / block);
+    Tensor y(blocks == 1 ? shape : Shape{run.outer, blocks, run.inner}, x.dtype());
+    visit_floating(x.dtype(), [&]<class T>() {
+      sum_blocks(x.values<T>().data(), y.mutable_values<T>().data(), run, block, blocks);
+    });
+    if (blocks == 1) return y;
+    run.reduced = blocks;
+    x = std::move(y);
+  }
 }
 
 }  // namespace
@@ -59,17 +93,13 @@ Tensor reduce_sum(const Tensor& x, const Ints& axes, bool keep_axes) {
   for (int last = axes.size() - 1; last >= 0;) {
     int first = last;
     while (first > 0 && axes[first - 1] == axes[first] - 1) --first;
-    std::int64_t outer = 1, reduced = 1, inner = 1;
+    Run run;
     Ints extents = current.shape().extents();
     for (int axis = 0; axis < extents.size(); ++axis) {
-      (axis < axes[first] ? outer : axis <= axes[last] ? reduced : inner) *= extents[axis];
+      (axis < axes[first] ? run.outer : axis <= axes[last] ? run.reduced : run.inner) *= extents[axis];
       if (axis >= axes[first] && axis <= axes[last]) extents[axis] = 1;
     }
-    Tensor next(Shape(extents), x.dtype());
-    visit_floating(x.dtype(), [&]<class T>() {
-      sum_middle(current.values<T>().data(), next.mutable_values<T>().data(), outer, reduced, inner);
-    });
-    current = next;
+    current = sum_run(current, run, Shape(extents));
     last = first - 1;
   }
   return current.reshape(reduced_shape(x.shape(), axes, keep_axes).extents());

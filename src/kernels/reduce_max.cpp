@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <numeric>
 
+#include "kernels/lanes.hpp"
 #include "kernels/parallel.hpp"
+#include "kernels/vector_math.hpp"
 
 namespace weft {
 
@@ -17,16 +19,53 @@ bool exceeds(T value, T largest) {
   return value > largest || (value != value && largest == largest);
 }
 
+// The largest of so many elements, or a NaN where there is one.
+constexpr std::int64_t block = 128;
 template <class T>
-std::int64_t first_largest(const T* row, std::int64_t count) {
-  std::int64_t winner = 0;
-  T largest = row[0];
-  for (std::int64_t i = 1; i < count; ++i) {
+WEFT_VECTOR_LOOP T largest_of_block(const T* x) {
+  using V = typename Lanes<T>::Vector;
+  constexpr int lanes = Lanes<T>::count, vectors = 4;
+  V largest[vectors];
+  for (int v = 0; v < vectors; ++v) largest[v] = Lanes<T>::load(x + v * lanes);
+  for (std::int64_t i = vectors * lanes; i < block; i += vectors * lanes) {
+    for (int v = 0; v < vectors; ++v) {
+      const V value = Lanes<T>::load(x + i + v * lanes);
+      largest[v] = ((value > largest[v]) | (value != value)) ? value : largest[v];
+    }
+  }
+  T result = largest[0][0];
+  for (int v = 0; v < vectors; ++v) {
+    for (int lane = 0; lane < lanes; ++lane)
+      result = exceeds(largest[v][lane], result) ? largest[v][lane] : result;
+  }
+  return result;
+}
+
+// The first of [begin, end) that is larger than row[winner] and than all in front of it, or the winner.
+template <class T>
+std::int64_t first_larger(const T* row, std::int64_t begin, std::int64_t end, std::int64_t winner) {
+  T largest = row[winner];
+  for (std::int64_t i = begin; i < end; ++i) {
     if (!exceeds(row[i], largest)) continue;
     largest = row[i];
     winner = i;
   }
   return winner;
+}
+
+// Block by block; only in the one that holds the largest is its position looked for.
+template <class T>
+std::int64_t first_largest(const T* row, std::int64_t count) {
+  T largest = row[0];
+  std::int64_t found = 0, begin = 0;
+  for (; begin + block <= count; begin += block) {
+    const T value = largest_of_block(row + begin);
+    if (!exceeds(value, largest)) continue;
+    largest = value;
+    found = begin;
+  }
+  const std::int64_t winner = first_larger(row, found, std::min(found + block, begin), found);
+  return first_larger(row, begin, count, winner);
 }
 
 // [reduced, inner] -> [inner], row by row.

@@ -2,64 +2,63 @@
 
 #include <algorithm>
 
-#include "kernels/elementwise.hpp"
+#include "kernels/lanes.hpp"
+#include "kernels/nest.hpp"
+#include "kernels/vector_math.hpp"
 
 namespace weft {
 
 namespace {
 
-// One loop of a copy, with its step on either side.
-struct Loop {
-  std::int64_t extent = 1, from = 1, to = 1;
-};
+using Copy = Nest<2>;
+constexpr std::size_t from_side = 0, to_side = 1;
 
-// A copy as nested loops: `outer` ones, outermost first, around a tile of rows and columns.
-struct Nest {
-  std::array<Loop, Shape::max_rank> outer;
-  int outer_count = 0;
-  Loop row, column;
-};
+constexpr std::int64_t side = 32;  // of blocks that are transposed at once
 
-// Loops that both sides walk as one are merged. The columns are the last axis; the rows, where the columns do
-// not lie side by side on the `from` side, those that do.
-Nest nest_of(const Shape& shape, const Ints& from, const Ints& to) {
-  Nest nest;
-  int count = 0;
-  for (int axis = 0; axis < shape.rank(); ++axis) {
-    const Loop loop{shape[axis], from[axis], to[axis]};
-    if (loop.extent == 1) continue;
-    Loop* before = count > 0 ? &nest.outer[static_cast<std::size_t>(count - 1)] : nullptr;
-    if (before && before->from == loop.from * loop.extent && before->to == loop.to * loop.extent) {
-      *before = {before->extent * loop.extent, loop.from, loop.to};
-    } else {
-      nest.outer[static_cast<std::size_t>(count++)] = loop;
+// The transpose of 8 lines of 8 elements of 32 bits, in registers: pairs, fours, halves.
+[[gnu::always_inline]] inline void transpose_eight(const std::uint32_t* from, std::int64_t from_stride,
+                                                   std::uint32_t* to) {
+  using Eight = Lanes<std::uint32_t>;
+  Eight::Vector a[8], b[8];
+  for (int i = 0; i < 8; ++i) a[i] = Eight::load(from + i * from_stride);
+  for (int i = 0; i < 8; i += 2) {
+    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      a[i + 2 * k] = __builtin_shufflevector(b[i + k], b[i + k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
+      a[i + 2 * k + 1] = __builtin_shufflevector(b[i + k], b[i + k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
     }
   }
-  if (count > 0) nest.column = nest.outer[static_cast<std::size_t>(--count)];
-  const auto begin = nest.outer.begin(), end = begin + count;
-  if (nest.column.from != 1) {
-    const auto dense = std::find_if(begin, end, [](const Loop& loop) { return loop.from == 1; });
-    if (dense != end) std::rotate(dense, dense + 1, end);
+  for (int i = 0; i < 4; ++i) {
+    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), to + i * side);
+    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15), to + (i + 4) * side);
   }
-  if (count > 0) nest.row = nest.outer[static_cast<std::size_t>(--count)];
-  nest.outer_count = count;
-  return nest;
 }
 
 // to[r, c] = from[c, r]. Blocks pass through a buffer, so that every cache line of either side is touched in
 // one go, also where a large power of two as stride maps all of them to the same place in the cache.
 template <class T>
-void transpose_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns, std::int64_t column_from,
-                    std::int64_t row_to) {
-  constexpr std::int64_t side = 16;
-  T block[side][side];
+WEFT_VECTOR_LOOP void transpose_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns,
+                                     std::int64_t column_from, std::int64_t row_to) {
+  alignas(64) T block[side][side];
   for (std::int64_t r = 0; r < rows; r += side) {
     const std::int64_t height = std::min(side, rows - r);
     for (std::int64_t c = 0; c < columns; c += side) {
       const std::int64_t width = std::min(side, columns - c);
-      for (std::int64_t j = 0; j < width; ++j) {
-        const T* line = from + (c + j) * column_from + r;
-        for (std::int64_t i = 0; i < height; ++i) block[i][j] = line[i];
+      const T* corner = from + c * column_from + r;
+      if (sizeof(T) == 4 && width == side && height == side) {
+        const auto* bits = reinterpret_cast<const std::uint32_t*>(corner);
+        auto* transposed = reinterpret_cast<std::uint32_t*>(block);
+        for (std::int64_t j = 0; j < side; j += 8) {
+          for (std::int64_t i = 0; i < side; i += 8)
+            transpose_eight(bits + j * column_from + i, column_from, transposed + i * side + j);
+        }
+      } else {
+        for (std::int64_t j = 0; j < width; ++j) {
+          for (std::int64_t i = 0; i < height; ++i) block[i][j] = corner[j * column_from + i];
+        }
       }
       for (std::int64_t i = 0; i < height; ++i) std::copy_n(block[i], width, to + (r + i) * row_to + c);
     }
@@ -67,43 +66,29 @@ void transpose_tile(const T* from, T* to, std::int64_t rows, std::int64_t column
 }
 
 template <class T>
-void copy_tile(const T* from, T* to, std::int64_t rows, const Loop& row, const Loop& column) {
-  if (row.from == 1 && column.from > 1 && column.to == 1) {
-    return transpose_tile(from, to, rows, column.extent, column.from, row.to);
-  }
-  for (std::int64_t r = 0; r < rows; ++r, from += row.from, to += row.to) {
-    if (column.from == 1 && column.to == 1) {
-      std::copy_n(from, column.extent, to);
-    } else if (column.from == 0 && column.to == 1) {
-      std::fill_n(to, column.extent, *from);
+void copy_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns, const Copy::Loop& row,
+               const Copy::Loop& column) {
+  const auto [column_from, column_to] = column.step;
+  const auto [row_from, row_to] = row.step;
+  if (row_from == 1 && column_from > 1 && column_to == 1)
+    return transpose_tile(from, to, rows, columns, column_from, row_to);
+  for (std::int64_t r = 0; r < rows; ++r, from += row_from, to += row_to) {
+    if (column_from == 1 && column_to == 1) {
+      std::copy_n(from, columns, to);
+    } else if (column_from == 0 && column_to == 1) {
+      std::fill_n(to, columns, *from);
     } else {
-      for (std::int64_t c = 0; c < column.extent; ++c) to[c * column.to] = from[c * column.from];
+      for (std::int64_t c = 0; c < columns; ++c) to[c * column_to] = from[c * column_from];
     }
   }
 }
 
 template <class T>
-void copy_nest(const T* from, T* to, const Nest& nest) {
-  std::int64_t rows = nest.row.extent;
-  for (int axis = 0; axis < nest.outer_count; ++axis)
-    rows *= nest.outer[static_cast<std::size_t>(axis)].extent;
-  const std::int64_t grain = std::max<std::int64_t>(1, elementwise_grain / nest.column.extent);
-  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
-    while (begin < end) {
-      const std::int64_t first = begin % nest.row.extent,
-                         count = std::min(nest.row.extent - first, end - begin);
-      const T* source = from + first * nest.row.from;
-      T* target = to + first * nest.row.to;
-      std::int64_t left = begin / nest.row.extent;
-      for (int axis = nest.outer_count - 1; axis >= 0; --axis) {
-        const Loop& loop = nest.outer[static_cast<std::size_t>(axis)];
-        source += left % loop.extent * loop.from;
-        target += left % loop.extent * loop.to;
-        left /= loop.extent;
-      }
-      copy_tile(source, target, count, nest.row, nest.column);
-      begin += count;
-    }
+void copy(const T* from, T* to, const Shape& shape, const Ints& from_strides, const Ints& to_strides) {
+  Copy nest(shape, {from_strides, to_strides});
+  if (nest.column().step[from_side] != 1) nest.make_rows_dense(from_side);
+  nest.for_each_tile([&](const Copy::Positions& at, std::int64_t rows, std::int64_t columns) {
+    copy_tile(from + at[from_side], to + at[to_side], rows, columns, nest.row(), nest.column());
   });
 }
 
@@ -112,18 +97,18 @@ void copy_nest(const T* from, T* to, const Nest& nest) {
 Tensor read_strided(const Tensor& x, const StridedView& view) {
   Tensor y(view.shape, x.dtype());
   if (y.elements() == 0) return y;
-  const Nest nest = nest_of(view.shape, view.strides, view.shape.strides());
   visit_dtype(x.dtype(), [&]<class T>() {
-    copy_nest(x.values<T>().data() + view.offset, y.mutable_values<T>().data(), nest);
+    copy(x.values<T>().data() + view.offset, y.mutable_values<T>().data(), view.shape, view.strides,
+         view.shape.strides());
   });
   return y;
 }
 
 void write_strided(Tensor& y, const StridedView& view, const Tensor& x) {
   if (x.elements() == 0) return;
-  const Nest nest = nest_of(view.shape, view.shape.strides(), view.strides);
   visit_dtype(x.dtype(), [&]<class T>() {
-    copy_nest(x.values<T>().data(), y.mutable_values<T>().data() + view.offset, nest);
+    copy(x.values<T>().data(), y.mutable_values<T>().data() + view.offset, view.shape, view.shape.strides(),
+         view.strides);
   });
 }
 

@@ -1,0 +1,152 @@
+// Sums and maxima over axes, and elementwise ops with broadcasting, at sizes at which kernels work in blocks
+// and on several threads, against loops that are written again here.
+#include <catch2/catch.hpp>
+#include <cmath>
+#include <limits>
+
+#include "weft/gradient.hpp"
+#include "weft/ops.hpp"
+#include "weft/random.hpp"
+
+using namespace weft;
+using Catch::Matchers::Equals;
+
+namespace {
+
+// Small integers: sums are exact in f32, in whatever order.
+Tensor integers(const Shape& shape, DType dtype, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
+  for (double& value : values) value = static_cast<double>(random.below(9) - 4);
+  return Tensor::of<double>(shape, values).to(dtype);
+}
+
+std::vector<double> values_of(const Tensor& x) {
+  const Tensor converted = x.to(DType::f64);
+  const auto values = converted.values<double>();
+  return {values.begin(), values.end()};
+}
+
+// Of each element of `shape`, in row-major order, its position in a tensor whose extents are 1 where `kept`
+// is false.
+std::vector<std::size_t> positions(const Shape& shape, const std::vector<bool>& kept) {
+  std::vector<std::size_t> result;
+  for (std::int64_t linear = 0; linear < shape.elements(); ++linear) {
+    std::int64_t rest = linear, position = 0, stride = 1;
+    for (int axis = shape.rank() - 1; axis >= 0; --axis) {
+      const std::int64_t index = rest % shape[axis];
+      rest /= shape[axis];
+      if (!kept[static_cast<std::size_t>(axis)]) continue;
+      position += index * stride;
+      stride *= shape[axis];
+    }
+    result.push_back(static_cast<std::size_t>(position));
+  }
+  return result;
+}
+
+std::vector<bool> all_but(const Ints& axes, int rank) {
+  std::vector<bool> kept;
+  for (int axis = 0; axis < rank; ++axis) kept.push_back(!axes.contains(axis));
+  return kept;
+}
+
+struct Reduced {
+  Shape shape;
+  Ints axes;
+};
+
+}  // namespace
+
+TEST_CASE("sums of many elements have every element in them once", "[reduction]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const auto [shape, axes] = GENERATE(values<Reduced>({{{70'001}, {0}},
+                                                       {{3, 40'000}, {1}},
+                                                       {{2, 70'001, 1}, {1}},
+                                                       {{700, 5}, {0}},
+                                                       {{66'000, 3}, {0}},
+                                                       {{257, 4'099}, {0}},
+                                                       {{2, 259, 4'097}, {1}},
+                                                       {{5, 300, 7, 11}, {0, 1, 2}},
+                                                       {{6, 70, 5, 90}, {1, 3}}}));
+  CAPTURE(shape, axes, dtype);
+  const Tensor x = integers(shape, dtype, 1);
+  const std::vector<std::size_t> to = positions(shape, all_but(axes, shape.rank()));
+  const Tensor y = sum(x, {.axes = axes}).value();
+  std::vector<double> expected(static_cast<std::size_t>(y.elements()));
+  const std::vector<double> from = values_of(x);
+  for (std::size_t i = 0; i < from.size(); ++i) expected[to[i]] += from[i];
+  CHECK_THAT(values_of(y), Equals(expected));
+}
+
+TEST_CASE("a sum of many rows keeps small addends", "[reduction]") {
+  const Shape shape = GENERATE(Shape{1 << 20, 2}, Shape{1 << 20, 1});
+  const Tensor y = sum(Tensor::full(shape, 0.1), {.axes = {0}}).value();
+  const double exact = static_cast<double>(0.1f) * (1 << 20);
+  // At most 256 additions behind one another, each with an error of half a unit: blocks of blocks.
+  for (const double value : values_of(y)) CHECK(value == Approx(exact).epsilon(256 * 0x1p-24));
+}
+
+// Ties, the largest at the edges of blocks, and NaN in front of it and behind.
+TEST_CASE("the first largest of a long row is found wherever it is", "[reduction]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const std::int64_t count = GENERATE(1, 31, 127, 128, 129, 255, 256, 300, 1000);
+  const std::int64_t first =
+      GENERATE_COPY(values({std::int64_t{0}, count / 2, count - 1, count - count % 128}));
+  const double largest =
+      GENERATE(7.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN());
+  if (first >= count) return;
+  std::vector<double> row = values_of(integers({count}, DType::f64, 3));
+  row[static_cast<std::size_t>(first)] = largest;
+  row.back() = largest;
+  if (first > 0 && std::isnan(largest)) row[0] = 9;
+  CAPTURE(count, first, largest, dtype);
+  Graph g;
+  const Var x = g.input(Tensor::of<double>({1, count}, row).to(dtype));
+  CHECK(argmax(x).item() == static_cast<double>(first));
+  const Var y = max(x, {.axes = {1}});
+  const double found = y.value().at({0});
+  CHECK((std::isnan(largest) ? std::isnan(found) : found == largest));
+  std::vector<double> expected(static_cast<std::size_t>(count));
+  expected[static_cast<std::size_t>(first)] = 1;
+  CHECK_THAT(values_of(gradient(sum(y), x, {.gy = Tensor::full({}, 1, dtype)}).value()), Equals(expected));
+}
+
+TEST_CASE("large operands that broadcast meet the elements that they are aligned with", "[broadcast]") {
+  struct Operands {
+    Shape a, b;
+    std::vector<bool> a_kept, b_kept;  // axes of the result along which they are not stretched
+    Shape y;
+  };
+  const bool yes = true, no = false;
+  const auto c = GENERATE_COPY(values<Operands>({
+      {{40, 33, 31, 5}, {5}, {yes, yes, yes, yes}, {no, no, no, yes}, {40, 33, 31, 5}},
+      {{40, 1, 1, 17}, {40, 9, 13, 17}, {yes, no, no, yes}, {yes, yes, yes, yes}, {40, 9, 13, 17}},
+      {{300, 301}, {300, 1}, {yes, yes}, {yes, no}, {300, 301}},
+      {{300, 1}, {301}, {yes, no}, {no, yes}, {300, 301}},
+      {{1, 1, 70'001}, {70'001}, {no, no, yes}, {no, no, yes}, {1, 1, 70'001}},
+      {{7, 1, 50, 1, 3}, {90, 1, 4, 1}, {yes, no, yes, no, yes}, {no, yes, no, yes, no}, {7, 90, 50, 4, 3}},
+  }));
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  CAPTURE(c.a, c.b, dtype);
+  const Tensor a = integers(c.a, dtype, 4), b = integers(c.b, dtype, 5);
+  const std::vector<double> of_a = values_of(a), of_b = values_of(b);
+  const auto from_a = positions(c.y, c.a_kept), from_b = positions(c.y, c.b_kept);
+  std::vector<double> differences, chosen;
+  for (std::size_t i = 0; i < from_a.size(); ++i) {
+    const double x = of_a[from_a[i]], y = of_b[from_b[i]];
+    differences.push_back(x - y);
+    chosen.push_back(i % 3 == 0 ? x : y);
+  }
+  CHECK_THAT(values_of(subtract(a, b).value()), Equals(differences));
+
+  Tensor condition(c.y, DType::boolean);
+  const auto flags = condition.mutable_values<bool>();
+  for (std::size_t i = 0; i < flags.size(); ++i) flags[i] = i % 3 == 0;
+  CHECK_THAT(values_of(where(condition, a, b).value()), Equals(chosen));
+  CHECK_THAT(values_of(broadcast_to(b, c.y).value()), Equals([&] {
+               std::vector<double> stretched;
+               for (const std::size_t i : from_b) stretched.push_back(of_b[i]);
+               return stretched;
+             }()));
+}

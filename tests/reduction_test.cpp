@@ -13,6 +13,8 @@ using Catch::Matchers::Equals;
 
 namespace {
 
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+
 // Small integers: sums are exact in f32, in whatever order.
 Tensor integers(const Shape& shape, DType dtype, std::uint64_t seed) {
   Random random(seed);
@@ -93,8 +95,7 @@ TEST_CASE("the first largest of a long row is found wherever it is", "[reduction
   const std::int64_t count = GENERATE(1, 31, 127, 128, 129, 255, 256, 300, 1000);
   const std::int64_t first =
       GENERATE_COPY(values({std::int64_t{0}, count / 2, count - 1, count - count % 128}));
-  const double largest =
-      GENERATE(7.0, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN());
+  const double largest = GENERATE(7.0, std::numeric_limits<double>::infinity(), not_a_number);
   if (first >= count) return;
   std::vector<double> row = values_of(integers({count}, DType::f64, 3));
   row[static_cast<std::size_t>(first)] = largest;
@@ -110,6 +111,40 @@ TEST_CASE("the first largest of a long row is found wherever it is", "[reduction
   std::vector<double> expected(static_cast<std::size_t>(count));
   expected[static_cast<std::size_t>(first)] = 1;
   CHECK_THAT(values_of(gradient(sum(y), x, {.gy = Tensor::full({}, 1, dtype)}).value()), Equals(expected));
+}
+
+TEST_CASE("the first largest over axes in front of others is found in every column", "[reduction]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const auto [shape, axes] = GENERATE(values<Reduced>({{{700, 5}, {0}},
+                                                       {{257, 1'030}, {0}},
+                                                       {{2, 300, 1'025}, {1}},
+                                                       {{4, 17, 18, 9}, {1, 2}},
+                                                       {{3, 4, 5, 6}, {0, 2}}}));
+  CAPTURE(shape, axes, dtype);
+  std::vector<double> from = values_of(integers(shape, DType::f64, 6));  // of nine values: ties everywhere
+  for (std::size_t i = 0; i < from.size(); i += 1'237) from[i] = not_a_number;
+  const std::vector<std::size_t> to = positions(shape, all_but(axes, shape.rank()));
+  Graph g;
+  const Var x = g.input(Tensor::of<double>(shape, from).to(dtype));
+  const Var y = max(x, {.axes = axes});
+
+  constexpr auto none = static_cast<std::size_t>(-1);
+  std::vector<std::size_t> winner(static_cast<std::size_t>(y.shape().elements()), none);
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t& best = winner[to[i]];
+    if (best == none || (!std::isnan(from[best]) && (std::isnan(from[i]) || from[i] > from[best]))) best = i;
+  }
+  std::vector<double> expected(from.size());
+  std::size_t wrong = 0;
+  const std::vector<double> found = values_of(y.value());
+  for (std::size_t o = 0; o < winner.size(); ++o) {
+    expected[winner[o]] = 1;
+    const double largest = from[winner[o]];
+    if (std::isnan(largest) ? !std::isnan(found[o]) : found[o] != largest) ++wrong;
+  }
+  CHECK(wrong == 0);
+  const Tensor gx = gradient(y, x, {.gy = Tensor::full(y.shape(), 1, dtype)}).value();
+  CHECK_THAT(values_of(gx), Equals(expected));
 }
 
 TEST_CASE("large operands that broadcast meet the elements that they are aligned with", "[broadcast]") {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/parallel.hpp"
+#include "kernels/reduced_run.hpp"
 #include "kernels/vector_math.hpp"
 
 namespace weft {
@@ -44,14 +45,9 @@ WEFT_VECTOR_LOOP void add_rows(const T* __restrict x, std::int64_t stride, std::
   }
 }
 
-// A tensor as [outer, reduced, inner].
-struct Run {
-  std::int64_t outer = 1, reduced = 1, inner = 1;
-};
-
 // [outer, reduced, inner] -> [outer, blocks, inner], each block the sum of `block` neighbours.
 template <class T>
-void sum_blocks(const T* x, T* y, const Run& run, std::int64_t block, std::int64_t blocks) {
+void sum_blocks(const T* x, T* y, const ReducedRun& run, std::int64_t block, std::int64_t blocks) {
   const std::int64_t parts = (run.inner + columns_block - 1) / columns_block;
   const std::int64_t work = std::min(block, run.reduced) * std::min(columns_block, run.inner);
   const std::int64_t grain = std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, work));
@@ -71,11 +67,11 @@ void sum_blocks(const T* x, T* y, const Run& run, std::int64_t block, std::int64
 
 // Sums over the run in rounds, until one block is left: the blocks, and so the sums, are the same for every
 // number of threads.
-Tensor sum_run(Tensor x, Run run, const Shape& shape) {
+Tensor sum_run(Tensor x, ReducedRun run) {
   for (;;) {
     const std::int64_t block = run.inner == 1 ? reduction_grain : rows_block;
     const std::int64_t blocks = std::max<std::int64_t>(1, (run.reduced + block - 1) / block);
-    Tensor y(blocks == 1 ? shape : Shape{run.outer, blocks, run.inner}, x.dtype());
+    Tensor y(blocks == 1 ? run.result : Shape{run.outer, blocks, run.inner}, x.dtype());
     visit_floating(x.dtype(), [&]<class T>() {
       sum_blocks(x.values<T>().data(), y.mutable_values<T>().data(), run, block, blocks);
     });
@@ -87,21 +83,9 @@ Tensor sum_run(Tensor x, Run run, const Shape& shape) {
 
 }  // namespace
 
-// One run of neighbouring axes after the other, the last run first.
 Tensor reduce_sum(const Tensor& x, const Ints& axes, bool keep_axes) {
   Tensor current = x;
-  for (int last = axes.size() - 1; last >= 0;) {
-    int first = last;
-    while (first > 0 && axes[first - 1] == axes[first] - 1) --first;
-    Run run;
-    Ints extents = current.shape().extents();
-    for (int axis = 0; axis < extents.size(); ++axis) {
-      (axis < axes[first] ? run.outer : axis <= axes[last] ? run.reduced : run.inner) *= extents[axis];
-      if (axis >= axes[first] && axis <= axes[last]) extents[axis] = 1;
-    }
-    current = sum_run(current, run, Shape(extents));
-    last = first - 1;
-  }
+  for_each_run(x.shape(), axes, [&](const ReducedRun& run) { current = sum_run(std::move(current), run); });
   return current.reshape(reduced_shape(x.shape(), axes, keep_axes).extents());
 }
 

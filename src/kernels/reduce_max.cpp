@@ -1,10 +1,11 @@
 #include "kernels/reduce_max.hpp"
 
 #include <algorithm>
-#include <numeric>
+#include <type_traits>
 
 #include "kernels/lanes.hpp"
 #include "kernels/parallel.hpp"
+#include "kernels/reduced_run.hpp"
 #include "kernels/vector_math.hpp"
 
 namespace weft {
@@ -16,7 +17,7 @@ constexpr std::int64_t reduction_grain = 16384;  // elements read
 // Of NaNs, the first one found stays.
 template <class T>
 bool exceeds(T value, T largest) {
-  return value > largest || (value != value && largest == largest);
+  return (value > largest) | ((value != value) & (largest == largest));
 }
 
 // The largest of so many elements, or a NaN where there is one.
@@ -68,18 +69,46 @@ std::int64_t first_largest(const T* row, std::int64_t count) {
   return first_larger(row, begin, count, winner);
 }
 
-// [reduced, inner] -> [inner], row by row.
 template <class T>
-void largest_of_rows(const T* x, T* __restrict largest, std::int64_t* __restrict winner, std::int64_t reduced,
-                     std::int64_t inner) {
-  std::copy_n(x, inner, largest);
-  std::iota(winner, winner + inner, std::int64_t{0});
-  for (std::int64_t r = 1; r < reduced; ++r) {
-    for (std::int64_t i = 0; i < inner; ++i) {
-      const T value = x[r * inner + i];
-      const bool wins = exceeds(value, largest[i]);
-      largest[i] = wins ? value : largest[i];
-      winner[i] = wins ? r * inner + i : winner[i];
+using IndexLike = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
+
+// The first largest of each column of a few rows, and its row.
+template <class T>
+WEFT_VECTOR_LOOP void largest_of_rows(const T* __restrict x, std::int64_t stride, std::int64_t rows,
+                                      std::int64_t columns, T* __restrict largest,
+                                      IndexLike<T>* __restrict winner) {
+  for (std::int64_t i = 0; i < columns; ++i) {
+    largest[i] = x[i];
+    winner[i] = 0;
+  }
+  for (std::int64_t r = 1; r < rows; ++r) {
+    x += stride;
+    const auto row = static_cast<IndexLike<T>>(r);
+#pragma omp simd
+    for (std::int64_t i = 0; i < columns; ++i) {
+      const bool wins = exceeds(x[i], largest[i]);
+      largest[i] = wins ? x[i] : largest[i];
+      winner[i] = wins ? row : winner[i];
+    }
+  }
+}
+
+// So many rows and columns at a time, whose winners stay on the stack.
+constexpr std::int64_t rows_block = 256, columns_block = 1024;
+
+// [reduced, columns] of rows that lie `stride` apart -> [columns]
+template <class T>
+void largest_of_columns(const T* x, std::int64_t reduced, std::int64_t stride, std::int64_t columns,
+                        T* largest, std::int64_t* row) {
+  T of_block[columns_block];
+  IndexLike<T> winner[columns_block];
+  for (std::int64_t first = 0; first < reduced; first += rows_block) {
+    const std::int64_t rows = std::min(rows_block, reduced - first);
+    largest_of_rows(x + first * stride, stride, rows, columns, of_block, winner);
+    for (std::int64_t i = 0; i < columns; ++i) {
+      if (first > 0 && !exceeds(of_block[i], largest[i])) continue;
+      largest[i] = of_block[i];
+      row[i] = first + winner[i];
     }
   }
 }
@@ -87,52 +116,47 @@ void largest_of_rows(const T* x, T* __restrict largest, std::int64_t* __restrict
 // [outer, reduced, inner] -> [outer, inner]. `from` holds the positions of x's elements; none: their own
 // order.
 template <class T>
-void max_middle(const T* x, const std::int64_t* from, T* values, std::int64_t* positions, std::int64_t outer,
-                std::int64_t reduced, std::int64_t inner) {
-  const std::int64_t grain =
-      std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, reduced * inner));
-  parallel_for(outer, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t o = begin; o < end; ++o) {
-      const std::int64_t first = o * reduced * inner;
-      T* largest = values + o * inner;
-      std::int64_t* winner = positions + o * inner;
-      if (inner == 1) {
-        *winner = first_largest(x + first, reduced);
-        *largest = x[first + *winner];
+void max_run(const T* x, const std::int64_t* from, T* values, std::int64_t* positions,
+             const ReducedRun& run) {
+  const std::int64_t parts = (run.inner + columns_block - 1) / columns_block;
+  const std::int64_t work = run.reduced * std::min(columns_block, run.inner);
+  const std::int64_t grain = std::max<std::int64_t>(1, reduction_grain / std::max<std::int64_t>(1, work));
+  parallel_for(run.outer * parts, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t at = begin; at < end; ++at) {
+      const std::int64_t column = at % parts * columns_block,
+                         columns = std::min(columns_block, run.inner - column);
+      const std::int64_t first = at / parts * run.reduced * run.inner + column;
+      const std::int64_t to = at / parts * run.inner + column;
+      if (run.inner == 1) {
+        positions[to] = first_largest(x + first, run.reduced);
+        values[to] = x[first + positions[to]];
       } else {
-        largest_of_rows(x + first, largest, winner, reduced, inner);
+        largest_of_columns(x + first, run.reduced, run.inner, columns, values + to, positions + to);
       }
-      for (std::int64_t i = 0; i < inner; ++i) winner[i] = from ? from[first + winner[i]] : first + winner[i];
+      for (std::int64_t i = 0; i < columns; ++i) {
+        const std::int64_t found = first + positions[to + i] * run.inner + i;
+        positions[to + i] = from ? from[found] : found;
+      }
     }
   });
 }
 
 }  // namespace
 
-// One run of neighbouring axes after the other, the last run first: of equal elements the one with the
-// smallest position in front wins, and among those the one with the smallest behind, which is row-major
-// order.
+// Of equal elements the one with the smallest position in front wins, and among those the one with the
+// smallest behind, which is row-major order.
 Maxima reduce_max(const Tensor& x, const Ints& axes, bool keep_axes) {
   Maxima current{x, {}};
-  for (int last = axes.size() - 1; last >= 0;) {
-    int first = last;
-    while (first > 0 && axes[first - 1] == axes[first] - 1) --first;
-    std::int64_t outer = 1, reduced = 1, inner = 1;
-    Ints extents = current.values.shape().extents();
-    for (int axis = 0; axis < extents.size(); ++axis) {
-      (axis < axes[first] ? outer : axis <= axes[last] ? reduced : inner) *= extents[axis];
-      if (axis >= axes[first] && axis <= axes[last]) extents[axis] = 1;
-    }
-    Maxima next{Tensor(Shape(extents), x.dtype()), Tensor(Shape(extents), DType::i64)};
+  for_each_run(x.shape(), axes, [&](const ReducedRun& run) {
+    Maxima next{Tensor(run.result, x.dtype()), Tensor(run.result, DType::i64)};
     const std::int64_t* from =
         current.positions.defined() ? current.positions.values<std::int64_t>().data() : nullptr;
     visit_floating(x.dtype(), [&]<class T>() {
-      max_middle(current.values.values<T>().data(), from, next.values.mutable_values<T>().data(),
-                 next.positions.mutable_values<std::int64_t>().data(), outer, reduced, inner);
+      max_run(current.values.values<T>().data(), from, next.values.mutable_values<T>().data(),
+              next.positions.mutable_values<std::int64_t>().data(), run);
     });
     current = next;
-    last = first - 1;
-  }
+  });
   if (!current.positions.defined()) current.positions = Tensor::zeros(x.shape(), DType::i64);
   const Ints extents = reduced_shape(x.shape(), axes, keep_axes).extents();
   return {current.values.reshape(extents), current.positions.reshape(extents)};

@@ -20,7 +20,6 @@
 #if defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 extern "C" {
 __attribute__((simd("notinbranch"))) double exp(double) noexcept;
-__attribute__((simd("notinbranch"))) float expf(float) noexcept;
 __attribute__((simd("notinbranch"))) double log(double) noexcept;
 __attribute__((simd("notinbranch"))) float logf(float) noexcept;
 __attribute__((simd("notinbranch"))) double tanh(double) noexcept;
@@ -33,32 +32,57 @@ __attribute__((simd("notinbranch"))) float powf(float, float) noexcept;
 
 namespace weft::vector_math {
 
-inline double exp(double x) { return ::exp(x); }
-inline float exp(float x) { return ::expf(x); }
-inline double log(double x) { return ::log(x); }
-inline float log(float x) { return ::logf(x); }
-inline double tanh(double x) { return ::tanh(x); }
+// exp and tanh of f32 without a table: twice as fast as libmvec's, which gather from one. With n the whole
+// number nearest to x / ln(2) is e^x = 2^n e^r = 2^n (1 + p).
 
-// Twice as fast as libmvec's, which gathers from a table; at most 2.6 units in the last place. With
-// e^2|x| = 2^n e^r and p = e^r - 1 is tanh |x| = e / (e + 2) for e = e^2|x| - 1 = 2^n p + 2^n - 1. The
-// polynomial is the best in the relative error of p for |r| <= ln(2) / 2.
-[[gnu::always_inline]] inline float tanh(float x) {
-  constexpr float one_from_here = 9.125f, two_log2_e = 2.88539008f, ln_2 = 0.693147181f;
-  constexpr float rounding = 12582912.0f;  // 1.5 * 2^23: the sum's last bits are the whole number n
-  const float magnitude = std::fabs(x);
-  const float a = magnitude > one_from_here ? one_from_here : magnitude;
-  const float shifted = a * two_log2_e + rounding;
-  const float r = 2 * a - (shifted - rounding) * ln_2;
-  const float power = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) << 23) +
-                                           std::bit_cast<std::uint32_t>(1.0f));
+// p = e^r - 1 for |r| <= ln(2) / 2, by the polynomial that is the best in the relative error.
+[[gnu::always_inline]] inline float exp_minus_one(float r) {
   float p = 0.00138824957f * r + 0.00836664718f;
   p = p * r + 0.0416672044f;
   p = p * r + 0.16666542f;
   p = p * r + 0.49999997f;
-  p = r * r * p + r;
+  return r * r * p + r;
+}
+// Added to a number below 2^21, it leaves the nearest whole number in the last bits of the sum: 1.5 * 2^23.
+inline constexpr float to_whole = 12582912.0f;
+inline constexpr float log2_e = 1.44269504f;
+
+[[gnu::always_inline]] inline float power_of_two(std::int32_t n) {  // -126 <= n <= 127
+  return std::bit_cast<float>((n + 127) << 23);
+}
+
+// 2^n in two steps: it may be beyond what is normal while the result is not. At most 1.1 units in the last
+// place.
+[[gnu::always_inline]] inline float exp(float x) {
+  constexpr float infinite_from_here = 89, zero_from_here = -104;
+  constexpr float ln_2_high = 0.693359375f, ln_2_low = -2.12194440e-4f;
+  float within = x > infinite_from_here ? infinite_from_here : x;
+  within = within < zero_from_here ? zero_from_here : within;
+  const float shifted = within * log2_e + to_whole, whole = shifted - to_whole;
+  const float p = exp_minus_one((within - whole * ln_2_high) - whole * ln_2_low);
+  const std::int32_t n = std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(to_whole);
+  const std::int32_t half = n >> 1;
+  return (1 + p) * power_of_two(half) * power_of_two(n - half);
+}
+
+// With e = e^2|x| - 1 is tanh |x| = e / (e + 2). At most 2.7 units in the last place.
+[[gnu::always_inline]] inline float tanh(float x) {
+  constexpr float one_from_here = 9.125f, ln_2 = 0.693147181f;
+  const float magnitude = std::fabs(x);
+  const float a = magnitude > one_from_here ? one_from_here : magnitude;
+  const float shifted = a * (2 * log2_e) + to_whole;
+  const float p = exp_minus_one(2 * a - (shifted - to_whole) * ln_2);
+  const float power = std::bit_cast<float>((std::bit_cast<std::uint32_t>(shifted) << 23) +
+                                           std::bit_cast<std::uint32_t>(1.0f));
   const float e = power * p + (power - 1);
   return std::copysign(e / (e + 2), x);
 }
+
+inline double exp(double x) { return ::exp(x); }
+inline double log(double x) { return ::log(x); }
+inline float log(float x) { return ::logf(x); }
+inline double tanh(double x) { return ::tanh(x); }
+
 inline double erf(double x) { return ::erf(x); }
 inline float erf(float x) { return ::erff(x); }
 inline double pow(double x, double y) { return ::pow(x, y); }

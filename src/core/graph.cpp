@@ -45,11 +45,11 @@ template <class T>
 
 // push_back() that grows out of line: recording an op is a few stores where the processor's registers are its
 // own.
-template <class T>
-[[gnu::always_inline]] static inline void push(std::vector<T>& array, T value) {
+template <class T, class... Arguments>
+[[gnu::always_inline]] static inline void push(std::vector<T>& array, Arguments&&... arguments) {
   if (array.size() == array.capacity()) grow(array);
   if (array.size() == array.capacity()) __builtin_unreachable();
-  array.push_back(std::move(value));
+  array.emplace_back(std::forward<Arguments>(arguments)...);
 }
 
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
@@ -90,7 +90,7 @@ inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bo
   return n;
 }
 
-inline void Graph::end_node() { push(nodes_, Node(edge_count(), static_cast<std::uint32_t>(kept_.size()))); }
+inline void Graph::end_node() { push(nodes_, edge_count(), static_cast<std::uint32_t>(kept_.size())); }
 
 [[gnu::always_inline]] inline void Graph::keep(Tensor&& value, std::uint32_t what) {
   push(kept_, std::move(value));

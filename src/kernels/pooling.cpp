@@ -14,7 +14,7 @@ namespace weft {
 
 namespace {
 
-constexpr std::int64_t pooling_grain = 1 << 15;  // elements read
+constexpr std::int64_t pooling_grain = 1 << 14;  // elements read
 
 WindowOptions window_options(const Pool2dOptions& o) {
   return {.taps = o.window, .stride = o.stride.value_or(o.window), .padding = o.padding};

@@ -24,7 +24,7 @@ struct Positive {
 
 struct Relu final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    if (gx.scattered()) return set_scattered(*gx.scattered(), gx);
+    if (gx.scattered()) return pass_on(*gx.scattered(), gx);
     gx.set(0, gx.recording() ? relu_gradient(y, gy) : relu_gradient_kernel(y.value(), gx.take(gy)));
   }
   const OpInfo& info() const override { return relu_info(); }
@@ -32,7 +32,7 @@ struct Relu final : Op {
 
  private:
   // Where the gradient is not zero x is y.
-  static void set_scattered(const ScatteredGradient& at, Gradients& gx) {
+  static void pass_on(const ScatteredGradient& at, Gradients& gx) {
     const Tensor g = relu_gradient_kernel(at.y, at.gy);
     if (gx.takes_scattered(0))
       gx.set_scattered(0, {g, at.positions, at.y});

@@ -35,6 +35,11 @@ struct EdgeId {  // likewise; a type of its own, so that property maps can tell 
 class Parameter {
  public:
   Parameter(std::string name, Tensor value);
+  Parameter(const Parameter& other);  // these are compiled in the library: a shared handle's are long
+  Parameter(Parameter&& other) noexcept;
+  Parameter& operator=(const Parameter& other);
+  Parameter& operator=(Parameter&& other) noexcept;
+  ~Parameter();
 
   const std::string& name() const { return state_->name; }
   const Tensor& value() const { return state_->value; }  // updated in place by optimisers: clone() to keep it

@@ -245,6 +245,11 @@ class Layer {
  public:
   template <MapsVar F>
   Layer(F layer);
+  Layer(const Layer& other);  // these are compiled in the library
+  Layer(Layer&& other) noexcept;
+  Layer& operator=(const Layer& other);
+  Layer& operator=(Layer&& other) noexcept;
+  ~Layer();
   Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const { return call_(x, at); }
   template <class V>
   void visit_parameters(V&& visit) const {
@@ -280,7 +285,12 @@ extern template Layer::Layer(Flatten);
 // Sequential net{nn::Conv2d("conv1", 3, 8), nn::Flatten(), [](const Var& x) { return 2 * x; }};
 class Sequential {
  public:
-  Sequential(std::initializer_list<Layer> layers) : layers_(layers) {}
+  Sequential(std::initializer_list<Layer> layers);
+  Sequential(const Sequential& other);  // likewise
+  Sequential(Sequential&& other) noexcept;
+  Sequential& operator=(const Sequential& other);
+  Sequential& operator=(Sequential&& other) noexcept;
+  ~Sequential();
   explicit Sequential(std::vector<Layer> layers) : layers_(std::move(layers)) {}
   Var operator()(const Var& x, SourceLocation at = SourceLocation::current()) const;
   template <class V>

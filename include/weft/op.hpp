@@ -99,7 +99,7 @@ struct Op {
   virtual void backward(const Var& y, const Var& gy, Gradients& gx) const = 0;
   virtual const OpInfo& info() const = 0;
   // Whether backward() will read a scattered gradient, gx.scattered(), in place of gy where one arrives; of
-  // gx only wants() and shape() can be asked here.
+  // gx only wants(), shape() and recording() can be asked here.
   virtual bool reads_scattered(const Gradients&) const { return false; }
   virtual Attributes attributes() const { return {}; }
   // Additions, multiplications, comparisons and transcendental functions of one forward call, one each. By

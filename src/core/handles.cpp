@@ -30,6 +30,12 @@ Parameter::Parameter(std::string name, Tensor value) : state_(std::make_shared<S
   state_->value = std::move(value);
 }
 
+Parameter::Parameter(const Parameter&) = default;
+Parameter::Parameter(Parameter&&) noexcept = default;
+Parameter& Parameter::operator=(const Parameter&) = default;
+Parameter& Parameter::operator=(Parameter&&) noexcept = default;
+Parameter::~Parameter() = default;
+
 void Parameter::require_like_value(std::string_view what, const Tensor& tensor) const {
   const TensorType found{tensor.shape(), tensor.dtype()}, needed{shape(), value().dtype()};
   if (found == needed) return;

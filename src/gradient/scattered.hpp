@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "kernels/pooling.hpp"
 #include "weft/op.hpp"
 
 namespace weft {
@@ -29,12 +28,7 @@ class ScatteredGradients {
     std::erase_if(entries_, [n](const Entry& entry) { return entry.node == n; });
   }
   // The gradient of n, which has one, written out: of `shape`.
-  Tensor take_written(NodeId n, const Shape& shape) {
-    const ScatteredGradient& gradient = find(n)->gradient;
-    Tensor written = scatter_by_position(gradient.gy, gradient.positions, shape);
-    drop(n);
-    return written;
-  }
+  Tensor take_written(NodeId n, const Shape& shape);
 
  private:
   std::vector<Entry> entries_;  // few: the rule that reads one is seldom far away

@@ -134,6 +134,19 @@ template Layer::Layer(Dropout);
 template Layer::Layer(Relu);
 template Layer::Layer(Flatten);
 
+Layer::Layer(const Layer&) = default;
+Layer::Layer(Layer&&) noexcept = default;
+Layer& Layer::operator=(const Layer&) = default;
+Layer& Layer::operator=(Layer&&) noexcept = default;
+Layer::~Layer() = default;
+
+Sequential::Sequential(std::initializer_list<Layer> layers) : layers_(layers) {}
+Sequential::Sequential(const Sequential&) = default;
+Sequential::Sequential(Sequential&&) noexcept = default;
+Sequential& Sequential::operator=(const Sequential&) = default;
+Sequential& Sequential::operator=(Sequential&&) noexcept = default;
+Sequential::~Sequential() = default;
+
 Var Sequential::operator()(const Var& x, SourceLocation at) const {
   Var y = x;
   for (const Layer& layer : layers_) y = layer(y, at);

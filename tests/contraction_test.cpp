@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "integer_tensors.hpp"
 #include "weft/gradient.hpp"
 #include "weft/ops.hpp"
-#include "weft/random.hpp"
 
 using namespace weft;
 using Catch::Matchers::Equals;
@@ -15,19 +15,6 @@ namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
 constexpr SourceLocation model{"src/model.cpp", 21};
-
-Tensor integers(const Shape& shape, DType dtype, std::uint64_t seed) {
-  Random random(seed);
-  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
-  for (double& value : values) value = static_cast<double>(random.below(9) - 4);
-  return Tensor::of<double>(shape, values).to(dtype);
-}
-
-std::vector<double> values_of(const Tensor& x) {
-  const Tensor converted = x.to(DType::f64);
-  const auto values = converted.values<double>();
-  return {values.begin(), values.end()};
-}
 
 // One product of matrices stored row by row, transposed where asked.
 void multiply(const double* a, const double* b, std::int64_t m, std::int64_t k, std::int64_t n,

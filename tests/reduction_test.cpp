@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "integer_tensors.hpp"
 #include "weft/gradient.hpp"
 #include "weft/ops.hpp"
-#include "weft/random.hpp"
 
 using namespace weft;
 using Catch::Matchers::Equals;
@@ -14,20 +14,6 @@ using Catch::Matchers::Equals;
 namespace {
 
 constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-
-// Small integers: sums are exact in f32, in whatever order.
-Tensor integers(const Shape& shape, DType dtype, std::uint64_t seed) {
-  Random random(seed);
-  std::vector<double> values(static_cast<std::size_t>(shape.elements()));
-  for (double& value : values) value = static_cast<double>(random.below(9) - 4);
-  return Tensor::of<double>(shape, values).to(dtype);
-}
-
-std::vector<double> values_of(const Tensor& x) {
-  const Tensor converted = x.to(DType::f64);
-  const auto values = converted.values<double>();
-  return {values.begin(), values.end()};
-}
 
 // Of each element of `shape`, in row-major order, its position in a tensor whose extents are 1 where `kept`
 // is false.

@@ -32,8 +32,9 @@ __attribute__((simd("notinbranch"))) float powf(float, float) noexcept;
 
 namespace weft::vector_math {
 
-// exp and tanh of f32 without a table: twice as fast as libmvec's, which gather from one. With n the whole
-// number nearest to x / ln(2) is e^x = 2^n e^r = 2^n (1 + p).
+// exp and tanh of f32 are inlined, and vectorised by clang too, which does not know libmvec. tanh is twice as
+// fast as libmvec's, which gathers from a table; with exp, softmax is a twentieth faster, as a call leaves a
+// loop no registers. With n the whole number nearest to x / ln(2) is e^x = 2^n e^r = 2^n (1 + p).
 
 // p = e^r - 1 for |r| <= ln(2) / 2, by the polynomial that is the best in the relative error.
 [[gnu::always_inline]] inline float exp_minus_one(float r) {
@@ -82,7 +83,6 @@ inline double exp(double x) { return ::exp(x); }
 inline double log(double x) { return ::log(x); }
 inline float log(float x) { return ::logf(x); }
 inline double tanh(double x) { return ::tanh(x); }
-
 inline double erf(double x) { return ::erf(x); }
 inline float erf(float x) { return ::erff(x); }
 inline double pow(double x, double y) { return ::pow(x, y); }

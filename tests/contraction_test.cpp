@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "integer_tensors.hpp"
+#include "threads_restored.hpp"
 #include "weft/gradient.hpp"
 #include "weft/ops.hpp"
 
@@ -86,6 +87,7 @@ std::string error_of(F&& f) {
 }  // namespace
 
 TEST_CASE("matmul is the sum of products for all four ways to transpose", "[matmul]") {
+  const ThreadsRestored three(3);
   const DType dtype = GENERATE(DType::f32, DType::f64);
   const MatmulOptions options{.transpose_a = GENERATE(false, true), .transpose_b = GENERATE(false, true)};
   const auto [m, k, n] = GENERATE(table<std::int64_t, std::int64_t, std::int64_t>({{1, 1, 1},

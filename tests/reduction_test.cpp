@@ -5,8 +5,10 @@
 #include <limits>
 
 #include "integer_tensors.hpp"
+#include "threads_restored.hpp"
 #include "weft/gradient.hpp"
 #include "weft/ops.hpp"
+#include "weft/random.hpp"
 
 using namespace weft;
 using Catch::Matchers::Equals;
@@ -47,6 +49,7 @@ struct Reduced {
 }  // namespace
 
 TEST_CASE("sums of many elements have every element in them once", "[reduction]") {
+  const ThreadsRestored three(3);
   const DType dtype = GENERATE(DType::f32, DType::f64);
   const auto [shape, axes] = GENERATE(values<Reduced>({{{70'001}, {0}},
                                                        {{3, 40'000}, {1}},
@@ -67,12 +70,24 @@ TEST_CASE("sums of many elements have every element in them once", "[reduction]"
   CHECK_THAT(values_of(y), Equals(expected));
 }
 
-TEST_CASE("a sum of many rows keeps small addends", "[reduction]") {
-  const Shape shape = GENERATE(Shape{1 << 20, 2}, Shape{1 << 20, 1});
+// Of 2^20 rows in blocks: at most 256 additions behind one another, each with an error of half a unit. Of one
+// row: at most 1,024 in a part, 32 parts in a block and 256 blocks.
+TEST_CASE("a sum of many elements keeps small addends", "[reduction]") {
+  const auto [shape, additions] = GENERATE(table<Shape, double>({{{1 << 20, 2}, 256}, {{1 << 23, 1}, 1312}}));
   const Tensor y = sum(Tensor::full(shape, 0.1), {.axes = {0}}).value();
-  const double exact = static_cast<double>(0.1f) * (1 << 20);
-  // At most 256 additions behind one another, each with an error of half a unit: blocks of blocks.
-  for (const double value : values_of(y)) CHECK(value == Approx(exact).epsilon(256 * 0x1p-24));
+  const double exact = static_cast<double>(0.1f) * static_cast<double>(shape[0]);
+  for (const double value : values_of(y)) CHECK(value == Approx(exact).epsilon(additions * 0x1p-24));
+}
+
+TEST_CASE("a sum has the same bits for every number of threads", "[reduction]") {
+  const Shape shape = GENERATE(Shape{100'003, 7}, Shape{1'000'003}, Shape{300, 9'001});
+  const Tensor x = Random(1, "x").normal(shape, 0, 1);
+  const auto summed = [&](int threads) {
+    const ThreadsRestored until_then(threads);
+    return values_of(sum(x, {.axes = {0}}).value());
+  };
+  const std::vector<double> alone = summed(1);
+  for (const int threads : {2, 7}) CHECK_THAT(summed(threads), Equals(alone));
 }
 
 // Ties, the largest at the edges of blocks, and NaN in front of it and behind.
@@ -100,6 +115,7 @@ TEST_CASE("the first largest of a long row is found wherever it is", "[reduction
 }
 
 TEST_CASE("the first largest over axes in front of others is found in every column", "[reduction]") {
+  const ThreadsRestored three(3);
   const DType dtype = GENERATE(DType::f32, DType::f64);
   const auto [shape, axes] = GENERATE(values<Reduced>({{{700, 5}, {0}},
                                                        {{257, 1'030}, {0}},
@@ -134,6 +150,7 @@ TEST_CASE("the first largest over axes in front of others is found in every colu
 }
 
 TEST_CASE("large operands that broadcast meet the elements that they are aligned with", "[broadcast]") {
+  const ThreadsRestored three(3);
   struct Operands {
     Shape a, b;
     std::vector<bool> a_kept, b_kept;  // axes of the result along which they are not stretched

@@ -6,6 +6,7 @@
 #include <limits>
 #include <thread>
 
+#include "threads_restored.hpp"
 #include "weft/nn.hpp"
 #include "weft/ops.hpp"
 #include "weft/optim.hpp"
@@ -15,14 +16,6 @@ using namespace weft;
 using Catch::Contains;
 
 namespace {
-
-class ThreadsRestored {
- public:
-  ~ThreadsRestored() { set_threads(before_); }
-
- private:
-  int before_ = threads();
-};
 
 // All bits of the parameters and of the losses of 20 steps, and of the gradients of the last one.
 std::vector<Tensor> training() {

@@ -43,8 +43,8 @@ template <class T>
   array.reserve(array.empty() ? 16 : 2 * array.size());
 }
 
-// push_back() that grows out of line: recording an op is a few stores where the processor's registers are its
-// own.
+// emplace_back() that grows out of line: recording an op is a few stores where the processor's registers are
+// its own. The arguments may not lie in the array.
 template <class T, class... Arguments>
 [[gnu::always_inline]] static inline void push(std::vector<T>& array, Arguments&&... arguments) {
   if (array.size() == array.capacity()) grow(array);

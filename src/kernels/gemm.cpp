@@ -35,14 +35,14 @@ constexpr std::int64_t block = 16;        // rows or columns that stay together
 constexpr double thread_grain = 1 << 17;  // multiplications: OpenBLAS itself takes threads for twice as many
 
 // A part of c for each thread, along its longer side: OpenBLAS's own threads share what they pack and wait
-// for each other, by which a transposed a loses a third. Inside ours it uses none.
+// for each other, by which a transposed a loses a third. Built with OpenMP, it uses none inside ours.
 template <class T, class Product>
 void blas(Product product, const GemmShape& s, const T* a, const T* b, T* c) {
   const auto transpose = [](bool yes) { return yes ? CblasTrans : CblasNoTrans; };
   const auto extent = [](std::int64_t value) { return static_cast<blasint>(value); };
   const bool by_rows = s.m >= s.n;
   const std::int64_t length = by_rows ? s.m : s.n;
-  const double of_a_block = products(s) / static_cast<double>(length) * block;  // NaN without a block
+  const double of_a_block = products(s) / static_cast<double>(length) * block;
   const auto grain = static_cast<std::int64_t>(thread_grain / std::max(1.0, of_a_block));
   parallel_for((length + block - 1) / block, grain, [=](std::int64_t first, std::int64_t end) {
     const std::int64_t at = first * block, count = std::min(end * block, length) - at;

@@ -63,7 +63,7 @@ class Nest {
       });
       return;
     }
-    parallel_for(rows, std::max<std::int64_t>(1, elementwise_grain / columns),
+    parallel_for(rows, (elementwise_grain + columns - 1) / columns,
                  [&](std::int64_t begin, std::int64_t end) {
                    while (begin < end) {
                      const std::int64_t count = std::min(row().extent - begin % row().extent, end - begin);

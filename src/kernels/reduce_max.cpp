@@ -155,7 +155,7 @@ Maxima reduce_max(const Tensor& x, const Ints& axes, bool keep_axes) {
       max_run(current.values.values<T>().data(), from, next.values.mutable_values<T>().data(),
               next.positions.mutable_values<std::int64_t>().data(), run);
     });
-    current = next;
+    current = std::move(next);
   });
   if (!current.positions.defined()) current.positions = Tensor::zeros(x.shape(), DType::i64);
   const Ints extents = reduced_shape(x.shape(), axes, keep_axes).extents();

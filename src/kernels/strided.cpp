@@ -13,7 +13,7 @@ namespace {
 using Copy = Nest<2>;
 constexpr std::size_t from_side = 0, to_side = 1;
 
-constexpr std::int64_t side = 32;  // of blocks that are transposed at once
+constexpr std::int64_t block_side = 32;  // of what is transposed at once
 
 // The transpose of 8 lines of 8 elements of 32 bits, in registers: pairs, fours, halves.
 [[gnu::always_inline]] inline void transpose_eight(const std::uint32_t* from, std::int64_t from_stride,
@@ -32,8 +32,30 @@ constexpr std::int64_t side = 32;  // of blocks that are transposed at once
     }
   }
   for (int i = 0; i < 4; ++i) {
-    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), to + i * side);
-    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15), to + (i + 4) * side);
+    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), to + i * block_side);
+    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15),
+                 to + (i + 4) * block_side);
+  }
+}
+
+// block[i, j] = from[j, i]
+template <class T>
+[[gnu::always_inline]] inline void transpose_block(const T* from, std::int64_t from_stride,
+                                                   std::int64_t height, std::int64_t width,
+                                                   T (&block)[block_side][block_side]) {
+  if constexpr (sizeof(T) == 4) {
+    if (height == block_side && width == block_side) {
+      const auto* bits = reinterpret_cast<const std::uint32_t*>(from);
+      auto* transposed = reinterpret_cast<std::uint32_t*>(block);
+      for (std::int64_t j = 0; j < block_side; j += 8) {
+        for (std::int64_t i = 0; i < block_side; i += 8)
+          transpose_eight(bits + j * from_stride + i, from_stride, transposed + i * block_side + j);
+      }
+      return;
+    }
+  }
+  for (std::int64_t j = 0; j < width; ++j) {
+    for (std::int64_t i = 0; i < height; ++i) block[i][j] = from[j * from_stride + i];
   }
 }
 
@@ -42,24 +64,12 @@ constexpr std::int64_t side = 32;  // of blocks that are transposed at once
 template <class T>
 WEFT_VECTOR_LOOP void transpose_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns,
                                      std::int64_t column_from, std::int64_t row_to) {
-  alignas(64) T block[side][side];
-  for (std::int64_t r = 0; r < rows; r += side) {
-    const std::int64_t height = std::min(side, rows - r);
-    for (std::int64_t c = 0; c < columns; c += side) {
-      const std::int64_t width = std::min(side, columns - c);
-      const T* corner = from + c * column_from + r;
-      if (sizeof(T) == 4 && width == side && height == side) {
-        const auto* bits = reinterpret_cast<const std::uint32_t*>(corner);
-        auto* transposed = reinterpret_cast<std::uint32_t*>(block);
-        for (std::int64_t j = 0; j < side; j += 8) {
-          for (std::int64_t i = 0; i < side; i += 8)
-            transpose_eight(bits + j * column_from + i, column_from, transposed + i * side + j);
-        }
-      } else {
-        for (std::int64_t j = 0; j < width; ++j) {
-          for (std::int64_t i = 0; i < height; ++i) block[i][j] = corner[j * column_from + i];
-        }
-      }
+  alignas(64) T block[block_side][block_side];
+  for (std::int64_t r = 0; r < rows; r += block_side) {
+    const std::int64_t height = std::min(block_side, rows - r);
+    for (std::int64_t c = 0; c < columns; c += block_side) {
+      const std::int64_t width = std::min(block_side, columns - c);
+      transpose_block(from + c * column_from + r, column_from, height, width, block);
       for (std::int64_t i = 0; i < height; ++i) std::copy_n(block[i], width, to + (r + i) * row_to + c);
     }
   }

@@ -48,7 +48,7 @@ namespace weft::vector_math {
 inline constexpr float to_whole = 12582912.0f;
 inline constexpr float log2_e = 1.44269504f;
 
-[[gnu::always_inline]] inline float power_of_two(std::int32_t n) {  // -126 <= n <= 127
+[[gnu::always_inline]] inline float power_of_two(std::int32_t n) {  // -126 <= n <= 127, but of NaN
   return std::bit_cast<float>((n + 127) << 23);
 }
 

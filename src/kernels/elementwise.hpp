@@ -3,9 +3,6 @@
 //   Tensor y = map(x, Square{});
 #pragma once
 
-#include <array>
-#include <utility>
-
 #include "kernels/nest.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/vector_math.hpp"
@@ -22,26 +19,15 @@ WEFT_VECTOR_LOOP void map_loop(const T* x, T* y, std::int64_t count, F f) {
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(x[i]);
 }
 
-// One operand may be one number for the whole range: its step is 0.
 template <class T, class F>
 WEFT_VECTOR_LOOP void zip_loop(const T* a, const T* b, T* y, std::int64_t count, F f) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
 }
-template <class T, class F>
-WEFT_VECTOR_LOOP void zip_first_fixed(T a, const T* b, T* __restrict y, std::int64_t count, F f) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = f(a, b[i]);
-}
-template <class T, class F>
-WEFT_VECTOR_LOOP void zip_second_fixed(const T* a, T b, T* __restrict y, std::int64_t count, F f) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b);
-}
 
 // Rows of y, and of operands that are read through strides; in the columns an operand goes on or stays.
 struct ZipTile {
-  std::int64_t rows, columns, a_row, b_row, y_row;
+  std::int64_t rows, columns, a_row = 0, b_row = 0, y_row = 0;
 };
 template <class T, class F>
 WEFT_VECTOR_LOOP void zip_rows(const T* a, const T* b, T* __restrict y, ZipTile t, F f) {
@@ -118,11 +104,11 @@ Tensor zip(const Tensor& a, const Tensor& b, F f) {
       whole([&](std::int64_t i, std::int64_t n) { detail::zip_loop(from_a + i, from_b + i, to + i, n, f); });
     } else if (a.elements() == 1) {
       whole([&](std::int64_t i, std::int64_t n) {
-        detail::zip_first_fixed(*from_a, from_b + i, to + i, n, f);
+        detail::zip_rows_first_fixed(from_a, from_b + i, to + i, {.rows = 1, .columns = n}, f);
       });
     } else if (b.elements() == 1) {
       whole([&](std::int64_t i, std::int64_t n) {
-        detail::zip_second_fixed(from_a + i, *from_b, to + i, n, f);
+        detail::zip_rows_second_fixed(from_a + i, from_b, to + i, {.rows = 1, .columns = n}, f);
       });
     } else {
       detail::zip_broadcast(from_a, a.shape(), from_b, b.shape(), to, y.shape(), f);

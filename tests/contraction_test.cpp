@@ -97,7 +97,12 @@ TEST_CASE("matmul is the sum of products for all four ways to transpose", "[matm
                                                                                    {1, 200, 3},
                                                                                    {130, 7, 1},
                                                                                    {512, 40, 71},
-                                                                                   {37, 64, 517}}));
+                                                                                   {37, 64, 517},
+                                                                                   {40, 400, 71},
+                                                                                   {531, 64, 25},
+                                                                                   {37, 64, 20},
+                                                                                   {21, 128, 14},
+                                                                                   {75, 30, 8}}));
   const Tensor a = integers(options.transpose_a ? Shape{k, m} : Shape{m, k}, dtype, 1);
   const Tensor b = integers(options.transpose_b ? Shape{n, k} : Shape{k, n}, dtype, 2);
   std::vector<double> expected(static_cast<std::size_t>(m * n));
@@ -206,7 +211,9 @@ TEST_CASE("conv2d and its gradients agree in f32 and f64 on sums that are exact 
       {{4, 15, 14, 16}, {3, 3, 16, 32}, {.stride = 2, .padding = {1, 0, 2, 1}}},
       {{3, 9, 8, 24}, {3, 2, 6, 20}, {.stride = {1, 2}, .padding = 1, .groups = 4}},
       {{2, 9, 8, 5}, {3, 2, 1, 5}, {.padding = 2, .dilation = {2, 1}, .groups = 5, .relu = true}},
+      {{1, 4, 4, 256}, {3, 3, 128, 128}, {.padding = 1, .groups = 2}},
   }));
+  const ThreadsRestored three(3);
   const auto results = [&](DType dtype) {
     Graph g;
     const Var x = g.input(integers(c.x, dtype, 11)), w = g.input(integers(c.w, dtype, 12));

@@ -1,4 +1,5 @@
-// Matrix products on raw memory: f32 by oneDNN but where OpenBLAS is faster, f64 by OpenBLAS.
+// Matrix products on raw memory: f32 by oneDNN but where OpenBLAS or our thin product is faster, f64 by
+// OpenBLAS.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "kernels/lanes.hpp"
 #include "kernels/nest.hpp"
+#include "kernels/register_transpose.hpp"
 #include "kernels/vector_math.hpp"
 
 namespace weft {
@@ -14,29 +14,6 @@ using Copy = Nest<2>;
 constexpr std::size_t from_side = 0, to_side = 1;
 
 constexpr std::int64_t block_side = 32;  // of what is transposed at once
-
-// The transpose of 8 lines of 8 elements of 32 bits, in registers: pairs, fours, halves.
-[[gnu::always_inline]] inline void transpose_eight(const std::uint32_t* from, std::int64_t from_stride,
-                                                   std::uint32_t* to) {
-  using Eight = Lanes<std::uint32_t>;
-  Eight::Vector a[8], b[8];
-  for (int i = 0; i < 8; ++i) a[i] = Eight::load(from + i * from_stride);
-  for (int i = 0; i < 8; i += 2) {
-    b[i] = __builtin_shufflevector(a[i], a[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
-    b[i + 1] = __builtin_shufflevector(a[i], a[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    for (int k = 0; k < 2; ++k) {
-      a[i + 2 * k] = __builtin_shufflevector(b[i + k], b[i + k + 2], 0, 1, 8, 9, 4, 5, 12, 13);
-      a[i + 2 * k + 1] = __builtin_shufflevector(b[i + k], b[i + k + 2], 2, 3, 10, 11, 6, 7, 14, 15);
-    }
-  }
-  for (int i = 0; i < 4; ++i) {
-    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 0, 1, 2, 3, 8, 9, 10, 11), to + i * block_side);
-    Eight::store(__builtin_shufflevector(a[i], a[i + 4], 4, 5, 6, 7, 12, 13, 14, 15),
-                 to + (i + 4) * block_side);
-  }
-}
 
 // block[i, j] = from[j, i]
 template <class T>
@@ -49,7 +26,8 @@ template <class T>
       auto* transposed = reinterpret_cast<std::uint32_t*>(block);
       for (std::int64_t j = 0; j < block_side; j += 8) {
         for (std::int64_t i = 0; i < block_side; i += 8)
-          transpose_eight(bits + j * from_stride + i, from_stride, transposed + i * block_side + j);
+          transpose_eight(bits + j * from_stride + i, from_stride, transposed + i * block_side + j,
+                          block_side);
       }
       return;
     }

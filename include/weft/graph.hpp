@@ -223,7 +223,7 @@ class Graph {
     std::uint32_t parent;
     std::string_view name;
   };
-  std::span<const ScopeEntry> scopes() const { return scopes_; }
+  std::span<const ScopeEntry> scopes() const { return {scopes_.data(), scopes_.size()}; }
   std::string scope_path(std::uint32_t scope) const;  // "net/conv1"
   std::string current_scope() const { return scope_path(scope_); }
 

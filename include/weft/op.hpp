@@ -152,7 +152,7 @@ class Recorder {
     bytes = (bytes + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
     if (bytes > left.size()) return allocate_in_next_chunk(graph, bytes);
     void* memory = left.data();
-    left = left.subspan(bytes);
+    left = {left.data() + bytes, left.size() - bytes};
     return memory;
   }
   // Holds `memory` as long as the graph's nodes live, for an op that points to it.

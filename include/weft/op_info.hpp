@@ -224,8 +224,8 @@ class Samples {
 
  private:
   friend Samples samples();
-  Samples() = default;
-  std::span<Sample> group() { return std::span(list_).subspan(group_); }
+  Samples();
+  std::span<Sample> group();
   std::vector<Sample> list_;
   std::size_t group_ = 0;
 };

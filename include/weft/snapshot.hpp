@@ -20,10 +20,16 @@ using StringId = std::uint32_t;  // 0: the empty string
 // Every text once. A copy indexes its strings anew when the next one is added.
 class StringTable {
  public:
-  StringTable() { texts_.emplace_back(); }
+  StringTable();
+  StringTable(const StringTable& other);  // these are compiled in the library
+  StringTable(StringTable&& other) noexcept;
+  StringTable& operator=(const StringTable& other);
+  StringTable& operator=(StringTable&& other) noexcept;
+  ~StringTable();
+
   StringId add(std::string_view text);
   const std::string& operator[](StringId id) const { return texts_[id]; }
-  std::span<const std::string> all() const { return texts_; }
+  std::span<const std::string> all() const { return {texts_.data(), texts_.size()}; }
 
  private:
   struct Hash {
@@ -65,7 +71,7 @@ class Snapshot {
   std::string_view op_name(NodeId n) const { return is_op(n) ? text(op(n).name) : std::string_view(); }
   const TensorType& type(NodeId n) const { return types[type_of[n]]; }
   std::span<const NodeId> inputs(NodeId n) const {
-    return std::span(edge_target_).subspan(first_edge_[n], first_edge_[n + 1] - first_edge_[n]);
+    return {edge_target_.data() + first_edge_[n], first_edge_[n + 1] - first_edge_[n]};
   }
   EdgeId first_edge(NodeId n) const { return {first_edge_[n]}; }
   NodeId edge_source(EdgeId e) const { return edge_source_[e.index]; }
@@ -128,7 +134,7 @@ class Snapshot {
 
  private:
   std::vector<std::uint32_t> first_edge_{0}, edge_source_, edge_target_;
-  std::unordered_map<std::string, std::uint32_t> type_index_;
+  StringTable type_keys_;  // a type's is at its position in `types` and one
 };
 
 Snapshot take_snapshot(const Graph& g);

@@ -11,6 +11,13 @@
 
 namespace weft {
 
+StringTable::StringTable() { texts_.emplace_back(); }
+StringTable::StringTable(const StringTable&) = default;
+StringTable::StringTable(StringTable&&) noexcept = default;
+StringTable& StringTable::operator=(const StringTable&) = default;
+StringTable& StringTable::operator=(StringTable&&) noexcept = default;
+StringTable::~StringTable() = default;
+
 StringId StringTable::add(std::string_view text) {
   if (text.empty()) return 0;
   if (index_.size() + 1 != texts_.size()) {
@@ -84,10 +91,9 @@ std::uint32_t Snapshot::add_type(const TensorType& type) {
   if (!type_of.empty() && types[type_of.back()] == type) return type_of.back();  // mostly the same again
   const std::string key(reinterpret_cast<const char*>(type.shape.begin()),
                         sizeof(std::int64_t) * static_cast<std::size_t>(type.shape.rank()));
-  const auto [entry, is_new] =
-      type_index_.try_emplace(key + static_cast<char>(type.dtype), static_cast<std::uint32_t>(types.size()));
-  if (is_new) types.push_back(type);
-  return entry->second;
+  const StringId id = type_keys_.add(key + static_cast<char>(type.dtype));
+  if (id > types.size()) types.push_back(type);
+  return id - 1;
 }
 
 // Copies the nodes of a graph that are wanted, numbered anew.

@@ -7,6 +7,9 @@ namespace weft {
 
 Samples samples() { return Samples(); }
 
+Samples::Samples() = default;
+std::span<Sample> Samples::group() { return std::span(list_).subspan(group_); }
+
 Samples Samples::shapes(std::vector<Shape> shapes) && {
   group_ = list_.size();
   Sample sample;

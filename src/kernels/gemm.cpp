@@ -91,7 +91,7 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
       product(part, a + row, b + row * s.b_stride, i == 0 ? c : partial + (i - 1) * elements);
     }
   });
-  parallel_for(s.m, elementwise_grain / s.n + 1, [=](std::int64_t begin, std::int64_t end) {
+  parallel_for(s.m, elementwise_grain / s.n, [=](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
       T* const to = c + row * s.c_stride;
       for (std::int64_t i = 0; i + 1 < parts; ++i)

@@ -46,14 +46,24 @@ void gather_rows(const Convolution& c, std::int64_t group, std::int64_t begin, s
                });
 }
 
+// Each thread has lines of gx, and passes over what belongs to the others' lines.
 void scatter_rows(const Convolution& c, std::int64_t group, std::int64_t begin, std::int64_t end,
                   const double* rows, double* gx) {
-  for (std::int64_t r = begin; r < end; ++r) {
-    const double* row = rows + (r - begin) * c.taps();
-    for_each_run(c, group, r, [&](std::int64_t element, std::int64_t column, std::int64_t count) {
-      for (std::int64_t k = 0; k < count; ++k) gx[element + k] += row[column + k];
-    });
-  }
+  const std::int64_t image = c.window.h.positions * c.window.w.positions, height = c.window.h.extent;
+  const std::int64_t first_line = begin / image * height,
+                     lines = ((end - 1) / image + 1) * height - first_line;
+  const std::int64_t line_elements = c.window.w.extent * c.in_channels;
+  const std::int64_t line_work = (end - begin) * c.taps() / std::max<std::int64_t>(1, lines);
+  parallel_for(lines, copy_grain / (line_work + 1) + 1, [=, &c](std::int64_t from, std::int64_t to) {
+    const std::int64_t first = (first_line + from) * line_elements, last = (first_line + to) * line_elements;
+    for (std::int64_t r = begin; r < end; ++r) {
+      const double* row = rows + (r - begin) * c.taps();
+      for_each_run(c, group, r, [&](std::int64_t element, std::int64_t column, std::int64_t count) {
+        if (element < first || element >= last) return;
+        for (std::int64_t k = 0; k < count; ++k) gx[element + k] += row[column + k];
+      });
+    }
+  });
 }
 
 // Calls block(group, begin, end, rows) for blocks of output positions, with memory for their rows.

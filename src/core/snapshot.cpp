@@ -20,10 +20,7 @@ StringTable::~StringTable() = default;
 
 StringId StringTable::add(std::string_view text) {
   if (text.empty()) return 0;
-  if (index_.size() + 1 != texts_.size()) {
-    index_.clear();
-    for (StringId id = 1; id < texts_.size(); ++id) index_.emplace(texts_[id], id);
-  }
+  if (texts_.empty()) texts_.emplace_back();  // was moved from
   if (const auto found = index_.find(text); found != index_.end()) return found->second;
   texts_.emplace_back(text);
   index_.emplace(texts_.back(), static_cast<StringId>(texts_.size() - 1));

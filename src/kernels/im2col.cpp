@@ -46,14 +46,18 @@ void gather_rows(const Convolution& c, std::int64_t group, std::int64_t begin, s
                });
 }
 
-// Each thread has lines of gx, and passes over what belongs to the others' lines.
+// Each thread has lines of gx, of those that these positions read, and passes over the others'.
 void scatter_rows(const Convolution& c, std::int64_t group, std::int64_t begin, std::int64_t end,
                   const double* rows, double* gx) {
-  const std::int64_t image = c.window.h.positions * c.window.w.positions, height = c.window.h.extent;
-  const std::int64_t first_line = begin / image * height,
-                     lines = ((end - 1) / image + 1) * height - first_line;
+  const WindowAxis& h = c.window.h;
+  const auto line_of = [&](std::int64_t row, std::int64_t tap) {  // in or behind the image: the nearest one
+    const std::int64_t output_line = row / c.window.w.positions;
+    return output_line / h.positions * h.extent +
+           std::clamp<std::int64_t>(h.source(output_line % h.positions, tap), 0, h.extent - 1);
+  };
+  const std::int64_t first_line = line_of(begin, 0), lines = line_of(end - 1, h.taps - 1) + 1 - first_line;
   const std::int64_t line_elements = c.window.w.extent * c.in_channels;
-  const std::int64_t line_work = (end - begin) * c.taps() / std::max<std::int64_t>(1, lines);
+  const std::int64_t line_work = (end - begin) * c.taps() / lines;
   parallel_for(lines, copy_grain / (line_work + 1) + 1, [=, &c](std::int64_t from, std::int64_t to) {
     const std::int64_t first = (first_line + from) * line_elements, last = (first_line + to) * line_elements;
     for (std::int64_t r = begin; r < end; ++r) {

@@ -17,7 +17,7 @@ namespace weft {
 
 using StringId = std::uint32_t;  // 0: the empty string
 
-// Every text once. A copy indexes its strings anew when the next one is added.
+// Every text once.
 class StringTable {
  public:
   StringTable();
@@ -134,7 +134,7 @@ class Snapshot {
 
  private:
   std::vector<std::uint32_t> first_edge_{0}, edge_source_, edge_target_;
-  StringTable type_keys_;  // a type's is at its position in `types` and one
+  StringTable type_keys_;  // that of types[i] has the id i + 1
 };
 
 Snapshot take_snapshot(const Graph& g);

@@ -90,23 +90,11 @@ TEST_CASE("matmul is the sum of products for all four ways to transpose", "[matm
   const ThreadsRestored three(3);
   const DType dtype = GENERATE(DType::f32, DType::f64);
   const MatmulOptions options{.transpose_a = GENERATE(false, true), .transpose_b = GENERATE(false, true)};
-  const auto [m, k, n] = GENERATE(table<std::int64_t, std::int64_t, std::int64_t>({{1, 1, 1},
-                                                                                   {3, 5, 2},
-                                                                                   {17, 33, 9},
-                                                                                   {64, 100, 70},
-                                                                                   {1, 200, 3},
-                                                                                   {130, 7, 1},
-                                                                                   {512, 40, 71},
-                                                                                   {37, 64, 517},
-                                                                                   {40, 400, 71},
-                                                                                   {1, 1100, 1000},
-                                                                                   {16, 4200, 512},
-                                                                                   {10, 5, 20},
-                                                                                   {512, 30, 15},
-                                                                                   {531, 64, 25},
-                                                                                   {37, 64, 20},
-                                                                                   {21, 128, 14},
-                                                                                   {75, 30, 8}}));
+  const auto [m, k, n] = GENERATE(table<std::int64_t, std::int64_t, std::int64_t>(
+      {{1, 1, 1},       {3, 5, 2},     {17, 33, 9},   {64, 100, 70}, {1, 200, 3},
+       {130, 7, 1},     {512, 40, 71}, {37, 64, 517}, {40, 400, 71}, {1, 1100, 1000},
+       {16, 4200, 512}, {10, 5, 20},   {512, 30, 15}, {531, 64, 25}, {37, 64, 20},
+       {21, 128, 14},   {75, 30, 8},   {40, 20, 9},   {75, 30, 11},  {33, 20, 23}}));
   const Tensor a = integers(options.transpose_a ? Shape{k, m} : Shape{m, k}, dtype, 1);
   const Tensor b = integers(options.transpose_b ? Shape{n, k} : Shape{k, n}, dtype, 2);
   std::vector<double> expected(static_cast<std::size_t>(m * n));

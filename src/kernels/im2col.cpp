@@ -50,7 +50,7 @@ void gather_rows(const Convolution& c, std::int64_t group, std::int64_t begin, s
 void scatter_rows(const Convolution& c, std::int64_t group, std::int64_t begin, std::int64_t end,
                   const double* rows, double* gx) {
   const WindowAxis& h = c.window.h;
-  const auto line_of = [&](std::int64_t row, std::int64_t tap) {  // in or behind the image: the nearest one
+  const auto line_of = [&](std::int64_t row, std::int64_t tap) {  // of gx; the nearest one for a tap outside
     const std::int64_t output_line = row / c.window.w.positions;
     return output_line / h.positions * h.extent +
            std::clamp<std::int64_t>(h.source(output_line % h.positions, tap), 0, h.extent - 1);

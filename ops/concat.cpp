@@ -39,11 +39,11 @@ void require_fitting(std::span<const Var> parts, int axis, SourceLocation at) {
   for (std::size_t i = 1; i < parts.size(); ++i) {
     const Var& part = parts[i];
     const std::string name = fmt::format("part {}", i);
-    require_same_dtype("concat", {"part 0", first}, {name, part}, at);
+    require_same_dtype("concat", {"part 0", first}, {name.c_str(), part}, at);
     if (part.rank() == first.rank() && part.shape().with(axis, 0) == first.shape().with(axis, 0)) continue;
     fail<ShapeError>("concat",
                      fmt::format("part 0 and {} need the same extents except along axis {}", name, axis),
-                     {{"part 0", first}, {name, part}}, at);
+                     {{"part 0", first}, {name.c_str(), part}}, at);
   }
 }
 

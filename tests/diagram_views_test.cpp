@@ -228,6 +228,21 @@ TEST_CASE("a planted NaN is named at its origin, in an op or in a rule", "[diagr
   CHECK_THROWS_AS(Profile(g), GraphError);
 }
 
+TEST_CASE("a profile sees every op of a long chain while it lives, and none after", "[diagram]") {
+  Graph g;
+  Var y = g.input(Tensor::full({2}, 1), "x");
+  for (int i = 0; i < 100; ++i) y = scale(y, 1);  // there is room for more of the kind in the record
+  {
+    const Profile profile(g, {.nonfinite = true});
+    for (int i = 0; i < 100; ++i) y = scale(y, 10);  // above 3.4e38 from the 39th on
+    const Snapshot s = take_snapshot(g);
+    for (NodeId n = 0; n < s.node_count(); ++n) CHECK(s.measured.bad_values[n] == (n < 139 ? 0 : 2));
+    CHECK(s.measured.origin == 139);
+  }
+  y = scale(y, 10);
+  CHECK(take_snapshot(g).measured.bad_values.back() == 0);
+}
+
 TEST_CASE("gradient norms are those of the gradients", "[diagram]") {
   Graph g;
   const Profile profile(g, {.gradients = true});

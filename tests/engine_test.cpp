@@ -279,3 +279,29 @@ TEST_CASE("what a rule set before it threw is no gradient of the next pass", "[e
   CHECK_THROWS_WITH(gradient(y, a, {.gy = gy}),
                     Contains("the rule set no gradient for an operand that wants one"));
 }
+
+TEST_CASE("a rule of one operand that threw leaves no gradient behind and keeps what it was lent",
+          "[engine]") {
+  const OpInfo* tanh_op = nullptr;
+  for (const OpInfo* info : all_ops()) {
+    if (info->name == "tanh") tanh_op = info;
+  }
+  REQUIRE(tanh_op);
+  bool throws = true;
+  const OpInfo shaky =
+      with_rule(*tanh_op, [&](const Var& y, const Var& gy, Gradients& gx, const Attributes&) {
+        gx.set(0, gx.take(gy));
+        if (throws) throw Error("out of luck");
+        gx.set(0, y.value().clone());
+      });
+  Graph g;
+  const Var x = g.input(vector_of({0.5, -2}), "x");
+  const Var y = shaky.call(std::vector{scale(x, 3)}, {}), gy = vector_of({1, 1});
+  CHECK_THROWS_WITH(gradient(y, x, {.gy = gy}), Contains("out of luck"));
+  CHECK(g.kept_value(y.id()).shares_storage(y.value()));
+  CHECK(gy.value().at({1}) == 1);
+  throws = false;
+  const Tensor gx = gradient(y, x, {.gy = gy}).value();
+  CHECK(gx.at({0}) == Approx(3 * std::tanh(1.5)));
+  CHECK(gx.at({1}) == Approx(3 * std::tanh(-6)));
+}

@@ -50,6 +50,11 @@ TEST_CASE("constant operands become nodes, numbers become attributes", "[graph]"
   const Var z = y * 1.01;
   CHECK(g.node_count() == 4);
   CHECK(to_string(g.op(z.id())->attributes()) == "factor=1.01");
+  const Var v = Tensor::full({2}, 5, DType::f64) - x;  // a tensor as an operand
+  CHECK(g.node_count() == 6);
+  CHECK(g.kind(4) == NodeKind::constant);
+  CHECK(g.inputs(v.id())[1] == x.id());
+  CHECK(v.value().at({1}) == 4);
 }
 
 TEST_CASE("the record keeps its invariants, and verify() names the node where it does not", "[graph]") {

@@ -83,6 +83,33 @@ TEST_CASE("tensors print through fmt, large ones elided", "[tensor]") {
   CHECK(fmt::format("{}", Tensor()) == "(no tensor)");
 }
 
+TEST_CASE("tensors of one type share it, whichever way and on whichever thread they were made", "[tensor]") {
+  const TensorType* of_a_tensor_that_is_gone = &Tensor({3, 41}, DType::f64).type();
+  const Tensor a({3, 41}, DType::f64);
+  CHECK(&a.type() == of_a_tensor_that_is_gone);
+  CHECK(a.type() == TensorType{{3, 41}, DType::f64});
+  CHECK(&Tensor::like(a).type() == &a.type());
+  CHECK(&a.reshape({41, 3}).reshape({3, -1}).type() == &a.type());
+  CHECK(&Tensor({3, 41}, DType::f32).to(DType::f64).type() == &a.type());
+  std::thread([&] { CHECK(&Tensor({3, 41}, DType::f64).type() == &a.type()); }).join();
+
+  // More types than a thread remembers: of any two, the address is one where the type is.
+  std::vector<Tensor> tensors;
+  for (std::int64_t rows = 0; rows < 40; ++rows) {
+    for (const DType dtype : {DType::f32, DType::i32}) {
+      for (const Shape& shape : {Shape{rows}, Shape{rows, 1}, Shape{1, rows}})
+        tensors.emplace_back(shape, dtype);
+    }
+  }
+  for (const Tensor& x : tensors) {
+    CHECK(&Tensor(x.shape(), x.dtype()).type() == &x.type());
+    for (const Tensor& y : tensors) {
+      const bool alike = x.dtype() == y.dtype() && std::ranges::equal(x.shape(), y.shape());
+      if ((&x.type() == &y.type()) != alike) FAIL(to_string(x.type()) << " and " << to_string(y.type()));
+    }
+  }
+}
+
 TEST_CASE("memory goes back to the pool it came from, whichever thread frees it", "[tensor]") {
   release_cached_memory();
   const auto [live, peak, cached, allocations] = memory_statistics();

@@ -2,6 +2,7 @@
 // where.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -12,9 +13,10 @@ namespace weft {
 //   Var relu(const Var& x, SourceLocation at = SourceLocation::current());
 struct SourceLocation {
   const char* file = nullptr;  // null: unknown
-  int line = 0;
+  std::int64_t line = 0;       // as wide as a pointer: handed on without its padding being masked
 
-  static constexpr SourceLocation current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+  static constexpr SourceLocation current(const char* file = __builtin_FILE(),
+                                          std::int64_t line = __builtin_LINE()) {
     return {file, line};
   }
 };

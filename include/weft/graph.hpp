@@ -93,7 +93,7 @@ class Var {
   std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
   double item() const { return value().item(); }
 
-  bool is_recorded() const { return epoch() != 0; }
+  bool is_recorded() const { return place_ >> 32 != 0; }
   Graph* graph() const { return graph_; }                    // null: met no graph yet
   NodeId id() const { return static_cast<NodeId>(place_); }  // where is_recorded()
   Var detach() const { return Var(value_, graph_); }         // the same value as a constant
@@ -103,9 +103,8 @@ class Var {
   friend class Recorder;
   friend class Gradients;
   friend class Engine;
-  Var(Tensor value, Graph* graph, NodeId id = 0, std::uint32_t epoch = 0)
-      : value_(std::move(value)), graph_(graph), place_(std::uint64_t{epoch} << 32 | id) {}
-  std::uint32_t epoch() const { return static_cast<std::uint32_t>(place_ >> 32); }
+  Var(Tensor value, Graph* graph, std::uint64_t place = 0)
+      : value_(std::move(value)), graph_(graph), place_(place) {}
   const TensorType& recorded_type() const;  // throws GraphError where this var is empty or stale
   [[noreturn]] void throw_no_value() const;
 
@@ -197,11 +196,11 @@ class Graph {
   void set_random_streams(std::uint64_t count) { random_streams_ = count; }
 
   // The record. Arguments must be ids of this graph.
-  NodeId node_count() const { return static_cast<NodeId>(nodes_.size() - 1); }
+  NodeId node_count() const { return static_cast<NodeId>(next_place_); }
   std::uint32_t edge_count() const { return static_cast<std::uint32_t>(edge_target_.size()); }
   NodeKind kind(NodeId n) const { return nodes_[n].kind; }
-  const Op* op(NodeId n) const { return nodes_[n].op; }  // null for a source
-  const TensorType& type(NodeId n) const { return types_[nodes_[n].type]; }
+  const Op* op(NodeId n) const { return nodes_[n].op; }               // null for a source
+  const TensorType& type(NodeId n) const { return *nodes_[n].type; }  // what Tensor::type() gave
   bool is_differentiable(NodeId n) const { return nodes_[n].differentiable; }
   std::span<const NodeId> inputs(NodeId n) const {
     const std::uint32_t first = first_edge(n).index;
@@ -213,11 +212,11 @@ class Graph {
   int edge_slot(EdgeId e) const { return static_cast<int>(e.index - nodes_[edge_source(e)].first_edge); }
   std::string_view name(NodeId n) const;  // of an input or a parameter
   std::uint32_t scope_of(NodeId n) const { return nodes_[n].scope; }
-  SourceLocation source(NodeId n) const { return {nodes_[n].file, static_cast<int>(nodes_[n].line)}; }
+  SourceLocation source(NodeId n) const { return {nodes_[n].file, nodes_[n].line}; }
   NodeId rule_of(NodeId n) const { return nodes_[n].rule_of; }  // whose rule recorded n; no_node: none
   const Tensor& source_value(NodeId n) const;                   // of a source node; kept until clear()
   Tensor kept_value(NodeId n) const;                            // the output, where it is there still
-  bool contains(const Var& v) const { return v.graph_ == this && v.epoch() == epoch_; }
+  bool contains(const Var& v) const { return v.graph_ == this && v.place_ >> 32 == next_place_ >> 32; }
 
   struct ScopeEntry {  // scope 0 is the graph itself
     std::uint32_t parent;
@@ -241,7 +240,7 @@ class Graph {
   struct Node {
     const Op* op;
     const char* file;
-    std::uint32_t type;  // in types_
+    const TensorType* type;
     std::uint32_t first_edge, first_kept, scope, name;
     NodeId rule_of;
     std::uint32_t line;
@@ -251,40 +250,55 @@ class Graph {
     Node(std::uint32_t first_edge, std::uint32_t first_kept)
         : first_edge(first_edge), first_kept(first_kept) {}
   };
+  struct Kept {  // what a rule will read again; the value is empty after its release
+    Tensor value;
+    std::uint32_t what;  // an operand's number, or kept_output, kept_extra
+    Kept(Tensor&& value, std::uint32_t what) : value(std::move(value)), what(what) {}
+  };
   struct Tables;
 
-  NodeId begin_node(const Op* op, const Tensor& y, NodeKind kind, bool differentiable,
+  std::uint64_t place_of(NodeId n) const { return next_place_ >> 32 << 32 | n; }
+  void make_room(std::size_t edges, std::size_t kept);
+  void update_room();
+  NodeId begin_node(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
                     const SourceLocation& at);
-  void end_node();  // after its edges and what it keeps
+  void append_edge(NodeId n, NodeId input);
+  Var end_node(Tensor&& y);  // after its edges and what it keeps
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
   NodeId append_constants(std::span<const VarRef> operands, SourceLocation at);  // the first one
   void keep(Tensor&& value, std::uint32_t what);
   void keep_copy(const Tensor& value, std::uint32_t what);
-  const Tensor* find_kept(NodeId n, std::uint32_t what) const {  // null: not kept
+  static constexpr auto nowhere = static_cast<std::size_t>(-1);
+  std::size_t place_of_kept(NodeId n, std::uint32_t what) const {  // in kept_; nowhere: not kept
     for (std::size_t i = nodes_[n].first_kept; i < nodes_[n + 1].first_kept; ++i) {
-      if (kept_what_[i] == what) return &kept_[i];
+      if (kept_[i].what == what) return i;
     }
-    return nullptr;
+    return nowhere;
   }
-  std::uint32_t find_type(const Shape& shape, DType dtype);
+  const Tensor* find_kept(NodeId n, std::uint32_t what) const {  // null: not kept
+    const std::size_t place = place_of_kept(n, what);
+    return place == nowhere ? nullptr : &kept_[place].value;
+  }
   std::uint32_t enter_scope(std::uint32_t parent, std::string_view name);
 
   GraphOptions options_;
-  std::uint32_t epoch_ = 1;
+  std::uint64_t next_place_ = std::uint64_t{1} << 32;  // Var::place_ of the next node; epochs begin with 1
   int paused_ = 0;
   std::uint32_t scope_ = 0;
   std::uint64_t random_streams_ = 0;
   NodeId rule_node_ = no_node;  // whose rule runs
   bool has_released_ = false;   // some node's kept values
 
-  std::vector<Node> nodes_;        // and behind the last one the end: where its edges and kept values begin
-  std::vector<TensorType> types_;  // of nodes; one that was met long ago may be there again
+  std::vector<Node> nodes_;  // and behind the last one the end: where its edges and kept values begin
   std::vector<std::uint32_t> edge_source_, edge_target_;
-  std::vector<Tensor> kept_;
-  std::vector<std::uint32_t> kept_what_;  // an operand's number, or kept_output, kept_extra
+  std::vector<Kept> kept_;
+  // So many nodes, each with an edge and a kept value, fit in the arrays. None while somebody observes: then
+  // there is more to do than to fill them.
+  std::size_t room_ = 0;
   std::vector<ScopeEntry> scopes_;
-  std::span<std::byte> op_memory_;  // what is left of the chunk that ops are made in
-  std::unique_ptr<Tables> tables_;  // names, parameters in use, memory of ops
+  std::byte *op_memory_ = nullptr,
+            *op_memory_end_ = nullptr;  // what is left of the chunk that ops are made in
+  std::unique_ptr<Tables> tables_;      // names, parameters in use, memory of ops
 };
 
 // The graph's mode where there is one; a constant is never in training.

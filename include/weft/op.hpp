@@ -62,8 +62,8 @@ class Gradients {
   // gy's value for a kernel that may write its result into it: without another handle where the rule is the
   // last to read it. `gy` has no value then.
   Tensor take(const Var& gy) {
-    if (&gy != &gy_ || recording()) return gy.value();
-    return std::move(gy_.value_);
+    if (&gy != gy_ || recording()) return gy.value();
+    return std::move(gy_->value_);
   }
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated
 
@@ -71,25 +71,23 @@ class Gradients {
   friend class Engine;
   static constexpr std::uint8_t wanted = 1, target_of_pass = 4;  // bits of a node's mark
 
-  Gradients(Graph* graph, NodeId node, const std::uint8_t* marks, std::span<Var> results, Var& gy,
-            ScatteredGradients* scattered)
-      : graph_(graph),
-        node_(node),
-        first_edge_(graph->first_edge(node).index),
-        marks_(marks),
-        results_(results),
-        gy_(gy),
-        scattered_(scattered) {}
+  Gradients(Graph* graph, ScatteredGradients* scattered) : graph_(graph), scattered_(scattered) {}
+  void begin(NodeId node, std::span<Var> results, Var* gy) {  // its rule
+    node_ = node;
+    first_edge_ = graph_->first_edge(node).index;
+    results_ = results;
+    gy_ = gy;
+  }
   void write_out(int i);  // what was set scattered
   NodeId operand(int i) const { return graph_->edge_target_[first_edge_ + static_cast<std::uint32_t>(i)]; }
 
   Graph* graph_;
-  NodeId node_;
-  std::uint32_t first_edge_;
-  const std::uint8_t* marks_;  // per node
-  std::span<Var> results_;     // per operand
-  Var& gy_;
   ScatteredGradients* scattered_;
+  const std::uint8_t* marks_ = nullptr;  // per node
+  NodeId node_ = no_node;
+  std::uint32_t first_edge_ = 0;
+  std::span<Var> results_ = {};  // per operand
+  Var* gy_ = nullptr;            // that may be taken; null: it may not
 };
 
 // Lives in the graph's memory, which never runs destructors: attributes only.
@@ -119,13 +117,14 @@ struct VarRef {
 
 class Recorder {
  public:
-  // The graph of the operands and whether it records now. Throws GraphError for vars of two graphs and for
+  // Where a call is recorded: the graph of the operands. Throws GraphError for vars of two graphs and for
   // stale vars.
   struct Place {
     Graph* graph;
-    bool records;
+    bool records;  // now
   };
-  static Place place(std::span<const VarRef> operands, SourceLocation at) {
+  template <std::size_t Count>
+  static Place place(std::span<const VarRef, Count> operands, SourceLocation at) {
     Graph* recorded = nullptr;
     Graph* met = nullptr;
     for (const auto [var] : operands) {
@@ -137,8 +136,8 @@ class Recorder {
       if (recorded && recorded != var->graph()) throw_two_graphs(at);
       recorded = var->graph();
     }
-    if (!recorded) return {met, false};
-    return {recorded, recorded->is_recording()};
+    if (!recorded || !recorded->is_recording()) return {recorded ? recorded : met, false};
+    return {recorded, true};
   }
 
   // The same without a node: a var of `graph` that is not recorded.
@@ -148,49 +147,59 @@ class Recorder {
   static Var amend(const Var& recorded, const Op* op, Tensor value);
   // Memory for an op that lives as long as the graph's nodes. Throws GraphError for more than 64 KB.
   static void* allocate(Graph& graph, std::size_t bytes) {
-    std::span<std::byte>& left = graph.op_memory_;
     bytes = (bytes + alignof(std::max_align_t) - 1) / alignof(std::max_align_t) * alignof(std::max_align_t);
-    if (bytes > left.size()) return allocate_in_next_chunk(graph, bytes);
-    void* memory = left.data();
-    left = {left.data() + bytes, left.size() - bytes};
-    return memory;
+    const auto left = static_cast<std::size_t>(graph.op_memory_end_ - graph.op_memory_);
+    return bytes > left ? allocate_in_next_chunk(graph, bytes)
+                        : std::exchange(graph.op_memory_, graph.op_memory_ + bytes);
   }
   // Holds `memory` as long as the graph's nodes live, for an op that points to it.
   static void hold(Graph& graph, std::shared_ptr<const void> memory);
-  static Var append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
-                    const Saved& saved, SourceLocation at);
+  template <class O, std::size_t Count>
+  static Var record(const O& op, Tensor&& y, std::span<const VarRef, Count> operands, const Saved& saved,
+                    SourceLocation at);
 
  private:
-  template <std::size_t Count>
-  static Var append_op(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef, Count> operands,
-                       const Saved& saved, SourceLocation at);
+  static Var append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands, Saved saved,
+                    SourceLocation at);
+  static Var append_one_in_more_room(const Op* op, Tensor&& y, const Var& x, bool saves_output,
+                                     const SourceLocation& at);
+  static Var append_one(const Op* op, Tensor&& y, const Var& x, bool saves_output, const SourceLocation& at);
   static void* allocate_in_next_chunk(Graph& graph, std::size_t bytes);
   [[noreturn]] static void throw_stale(const Var& var, SourceLocation at);
   [[noreturn]] static void throw_two_graphs(SourceLocation at);
 };
+
+template <class O, std::size_t Count>
+Var Recorder::record(const O& op, Tensor&& y, std::span<const VarRef, Count> operands, const Saved& saved,
+                     SourceLocation at) {
+  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O> &&
+                    alignof(O) <= alignof(std::max_align_t),
+                "an Op holds attributes only");
+  const Place place = Recorder::place(operands, at);
+  if (!place.records) return unrecorded(std::move(y), place.graph);
+  const Op* kept = new (allocate(*place.graph, sizeof(O))) O(op);
+  if constexpr (Count == 1) {
+    if (saved.operands == 0 && !saved.extra.defined())
+      return append_one(kept, std::move(y), *operands[0].var, saved.output, at);
+  }
+  return append(*place.graph, kept, std::move(y), operands, saved, at);
+}
 
 // Appends a node that computed `y` from `operands`, and keeps of them what `saved` says, if a gradient can
 // flow there. Records nothing where no operand is of a graph or the graph is paused. Throws GraphError before
 // anything is changed.
 template <class O>
 Var record(const O& op, Tensor y, std::span<const VarRef> operands, const Saved& saved, SourceLocation at) {
-  static_assert(std::is_base_of_v<Op, O> && std::is_trivially_destructible_v<O> &&
-                    alignof(O) <= alignof(std::max_align_t),
-                "an Op holds attributes only");
-  const Recorder::Place place = Recorder::place(operands, at);
-  if (!place.records) return Recorder::unrecorded(std::move(y), place.graph);
-  const Op* kept = new (Recorder::allocate(*place.graph, sizeof(O))) O(op);
-  return Recorder::append(*place.graph, kept, std::move(y), operands, saved, at);
+  return Recorder::record(op, std::move(y), operands, saved, at);
 }
-template <class O>
-Var record(const O& op, Tensor y, std::initializer_list<VarRef> operands, const Saved& saved,
-           SourceLocation at) {
-  return record(op, std::move(y), std::span(operands.begin(), operands.size()), saved, at);
+template <class O, std::size_t Count>
+Var record(const O& op, Tensor y, const VarRef (&operands)[Count], const Saved& saved, SourceLocation at) {
+  return Recorder::record(op, std::move(y), std::span<const VarRef, Count>(operands), saved, at);
 }
 
-// Errors. A NamedVar is an argument as the message shows it.
+// Errors. A NamedVar is an argument as the message shows it; two words, so that checks pass it in registers.
 struct NamedVar {
-  std::string_view name;
+  const char* name;
   const Var& var;
 };
 

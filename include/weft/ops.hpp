@@ -12,21 +12,23 @@
 
 namespace weft {
 
-// A var, a tensor or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as
-// its attribute.
+// A var, a tensor or a number, with the user's line: what operators take, within one expression. `x * 2`
+// records one op, with 2 as its attribute.
 class Operand {
  public:
   Operand(const Var& var, SourceLocation at = SourceLocation::current()) : var_(&var), at_(at) {}
   Operand(double number, SourceLocation at = SourceLocation::current()) : number_(number), at_(at) {}
-  Operand(Tensor tensor, SourceLocation at = SourceLocation::current())
-      : constant_(std::move(tensor)), at_(at) {}
-  const Var* var() const { return constant_.defined() ? &constant_ : var_; }  // null: a number
+  // `constant` lives as long as the expression, and an operand that is no tensor does without one.
+  Operand(Tensor tensor, SourceLocation at = SourceLocation::current(), Var&& constant = Var())
+      : var_(&constant), at_(at) {
+    constant = Var(std::move(tensor));
+  }
+  const Var* var() const { return var_; }  // null: a number
   double number() const { return number_; }
   SourceLocation at() const { return at_; }
 
  private:
   const Var* var_ = nullptr;
-  Var constant_;
   double number_ = 0;
   SourceLocation at_;
 };
@@ -39,13 +41,6 @@ Var multiply(const Var& a, const Var& b, SourceLocation at = SourceLocation::cur
 Var divide(const Var& a, const Var& b, SourceLocation at = SourceLocation::current());    // a / b
 // a where condition is true, b elsewhere; condition is boolean. No gradient for the condition.
 Var where(const Var& condition, const Var& a, const Var& b, SourceLocation at = SourceLocation::current());
-
-// At least one operand must be no number.
-Var operator+(const Operand& a, const Operand& b);
-Var operator-(const Operand& a, const Operand& b);
-Var operator*(const Operand& a, const Operand& b);
-Var operator/(const Operand& a, const Operand& b);
-Var operator-(const Operand& a);
 
 // ---- elementwise, one operand -----------------------------------------------------------------------------
 
@@ -62,6 +57,44 @@ Var relu(const Var& x,
          SourceLocation at = SourceLocation::current());  // max(x, 0); NaN stays; gradient 0 at 0
 // gy where y > 0, else 0: the gradient of relu whose output is y.
 Var relu_gradient(const Var& y, const Var& gy, SourceLocation at = SourceLocation::current());
+
+// ---- operators --------------------------------------------------------------------------------------------
+
+// Vars go to the ops of two operands, a number becomes an attribute of an op of one; which, the compiler
+// sees. At least one operand must be no number: GraphError.
+namespace detail {
+[[noreturn]] void fail_no_var(char symbol, SourceLocation at);
+}
+
+inline Var operator+(const Operand& a, const Operand& b) {
+  if (a.var() && b.var()) return add(*a.var(), *b.var(), a.at());
+  if (a.var()) return shift(*a.var(), b.number(), a.at());
+  if (b.var()) return shift(*b.var(), a.number(), b.at());
+  detail::fail_no_var('+', a.at());
+}
+inline Var operator-(const Operand& a, const Operand& b) {
+  if (a.var() && b.var()) return subtract(*a.var(), *b.var(), a.at());
+  if (a.var()) return shift(*a.var(), -b.number(), a.at());
+  if (b.var()) return shift(negate(*b.var(), b.at()), a.number(), b.at());
+  detail::fail_no_var('-', a.at());
+}
+inline Var operator*(const Operand& a, const Operand& b) {
+  if (a.var() && b.var()) return multiply(*a.var(), *b.var(), a.at());
+  if (a.var()) return scale(*a.var(), b.number(), a.at());
+  if (b.var()) return scale(*b.var(), a.number(), b.at());
+  detail::fail_no_var('*', a.at());
+}
+// A number divides as its rounded reciprocal multiplies: the last bit may differ from a division's.
+inline Var operator/(const Operand& a, const Operand& b) {
+  if (a.var() && b.var()) return divide(*a.var(), *b.var(), a.at());
+  if (a.var()) return scale(*a.var(), 1 / b.number(), a.at());
+  if (b.var()) return scale(pow(*b.var(), -1, b.at()), a.number(), b.at());
+  detail::fail_no_var('/', a.at());
+}
+inline Var operator-(const Operand& a) {
+  if (a.var()) return negate(*a.var(), a.at());
+  detail::fail_no_var('-', a.at());
+}
 
 // ---- reductions -------------------------------------------------------------------------------------------
 

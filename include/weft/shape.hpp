@@ -31,6 +31,7 @@ class Ints {
   bool contains(std::int64_t value) const;
 
   friend bool operator==(const Ints& a, const Ints& b) {
+    if (&a == &b) return true;  // as the shapes of two tensors of one type
     if (a.size_ != b.size_) return false;
     for (int i = 0; i < a.size_; ++i) {
       if (a[i] != b[i]) return false;

@@ -14,9 +14,23 @@
 
 namespace weft {
 
+// dtype and shape, what an op's result has before it has a value: "f32[64, 28, 28, 6]".
+struct TensorType {
+  Shape shape;
+  DType dtype = DType::f32;
+  friend bool operator==(const TensorType&, const TensorType&) = default;
+};
+
 namespace detail {
 
 class Pool;
+
+// The type of every tensor that has it, one object for each as long as the process runs: types are equal
+// where they are the same object.
+struct SharedType : TensorType {
+  std::int64_t elements;
+};
+const SharedType* shared_type(const Shape& shape, DType dtype);
 
 // How many handles share something that may cross threads. Atomic instructions wait for every store before
 // them: while the process has one thread, as glibc knows, the count does without, as std::shared_ptr's do.
@@ -38,19 +52,17 @@ class SharedCount {
 // The header in front of a tensor's elements. A reshaped tensor has a header of its own that leads to the
 // storage it shares.
 struct Storage {
-  Shape shape;  // first: no word of it that is copied lies across two lines of the cache
-  std::int64_t elements;
+  const SharedType* type;
   void* data;
   Storage* base = nullptr;  // whose elements these are; null: its own
   Pool* owner;
   SharedCount references;
-  DType dtype;
+  DType dtype;  // the type's
   std::uint8_t size_class;
-  bool guarded = false;  // lies between guard bands (core/pool.hpp)
+  bool is_plain = true;  // no view, and not between guard bands (core/pool.hpp)
 
-  Storage(const Shape& shape, std::int64_t elements, DType dtype, void* data, Pool* owner,
-          std::uint8_t size_class)
-      : shape(shape), elements(elements), data(data), owner(owner), dtype(dtype), size_class(size_class) {}
+  Storage(const SharedType* type, DType dtype, void* data, Pool* owner, std::uint8_t size_class)
+      : type(type), data(data), owner(owner), dtype(dtype), size_class(size_class) {}
 };
 
 void release(Storage* storage) noexcept;  // the last handle is gone
@@ -83,20 +95,24 @@ class Tensor {
     if (storage_) storage_->references.add();
   }
   Tensor(Tensor&& other) noexcept : storage_(std::exchange(other.storage_, nullptr)) {}
-  Tensor& operator=(Tensor other) noexcept {
-    std::swap(storage_, other.storage_);
+  Tensor& operator=(const Tensor& other) noexcept { return *this = Tensor(other); }
+  Tensor& operator=(Tensor&& other) noexcept {
+    const Tensor old(std::exchange(storage_, std::exchange(other.storage_, nullptr)));
     return *this;
   }
+  friend void swap(Tensor& a, Tensor& b) noexcept { std::swap(a.storage_, b.storage_); }
   ~Tensor() {
     if (storage_ && storage_->references.drop()) detail::release(storage_);
   }
 
   bool defined() const { return storage_ != nullptr; }
-  const Shape& shape() const { return storage().shape; }
+  // The same object for every tensor of this type, as long as the process runs.
+  const TensorType& type() const { return *storage().type; }
+  const Shape& shape() const { return storage().type->shape; }
   DType dtype() const { return storage().dtype; }
   int rank() const { return shape().rank(); }
   std::int64_t extent(int axis) const { return shape()[axis]; }  // -1: the last
-  std::int64_t elements() const { return storage().elements; }
+  std::int64_t elements() const { return storage().type->elements; }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype()); }
 
   // The elements. T must be the dtype's C++ type: DTypeError otherwise. Writing is for whoever made the
@@ -124,9 +140,10 @@ class Tensor {
     const detail::Storage& s = storage();
     return s.references.is_one() && (!s.base || s.base->references.is_one());
   }
+  bool is_only_handle() const { return storage_ && storage_->references.is_one(); }
   // A copy of a handle that the caller alone can reach: the first copy needs no atomic addition.
-  Tensor share() {
-    if (!storage_ || !storage_->references.is_one()) return *this;
+  Tensor share() { return is_only_handle() ? share_only_handle() : *this; }
+  Tensor share_only_handle() {
     storage_->references.add_to_one();
     return Tensor(storage_);
   }
@@ -157,12 +174,6 @@ extern template Tensor Tensor::of(const Shape&, std::span<const bool>);
 // "f32[2, 3] {{1, 2, 3}, {4, 5, 6}}"; of a tensor with more than `max_elements` the ends of each axis.
 std::string to_string(const Tensor& tensor, std::int64_t max_elements = 1000);
 
-// dtype and shape, what an op's result has before it has a value: "f32[64, 28, 28, 6]".
-struct TensorType {
-  Shape shape;
-  DType dtype = DType::f32;
-  friend bool operator==(const TensorType&, const TensorType&) = default;
-};
 std::string to_string(const TensorType& type);
 
 // What the calling thread's pool holds, in bytes.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "core/graph_tables.hpp"
@@ -9,92 +10,74 @@
 
 namespace weft {
 
-// ---- names and memory of ops ------------------------------------------------------------------------------
-
-std::uint32_t Graph::Tables::intern(std::string_view text) {
-  if (text.empty()) return 0;
-  if (const auto found = name_index.find(text); found != name_index.end()) return found->second;
-  names.emplace_back(text);
-  const auto index = static_cast<std::uint32_t>(names.size() - 1);
-  name_index.emplace(names.back(), index);
-  return index;
-}
-
-std::span<std::byte> Graph::Tables::next_chunk() {
-  if (used_chunks_ == chunks_.size()) chunks_.push_back(std::make_unique<std::byte[]>(chunk_bytes));
-  return {chunks_[used_chunks_++].get(), chunk_bytes};
-}
-
-void Graph::Tables::clear() {
-  parameters.clear();
-  held.clear();
-  last_root = last_error.node = no_node;
-  last_error.message.clear();
-  if (observer) observer->cleared();
-  used_chunks_ = 0;
-}
-
-[[noreturn]] static void throw_full() { throw GraphError("the graph is full: it has 2^32 nodes"); }
-
 // ---- recording --------------------------------------------------------------------------------------------
 
 template <class T>
-[[gnu::cold, gnu::noinline]] static void grow(std::vector<T>& array) {
-  array.reserve(array.empty() ? 16 : 2 * array.size());
+static std::size_t room_in(const std::vector<T>& array) {
+  return array.capacity() - array.size();
 }
 
-// emplace_back() that grows out of line: recording an op is a few stores where the processor's registers are
-// its own. The arguments may not lie in the array.
+void Graph::update_room() {
+  room_ = tables_->observer
+              ? 0
+              : std::min({room_in(nodes_), room_in(edge_source_), room_in(edge_target_), room_in(kept_)});
+}
+
+// For a node, its edges and what it keeps: then recording it cannot fail halfway.
+[[gnu::noinline]] void Graph::make_room(std::size_t edges, std::size_t kept) {
+  if (node_count() == std::numeric_limits<NodeId>::max() - 1)
+    throw GraphError("the graph is full: it has 2^32 nodes");
+  const auto make = [](auto& array, std::size_t more) {
+    if (room_in(array) < more) array.reserve(2 * array.size() + 16 + more);
+  };
+  make(nodes_, 1);
+  make(edge_source_, edges);
+  make(edge_target_, edges);
+  make(kept_, kept);
+}
+
+// emplace_back() into room that was made.
 template <class T, class... Arguments>
 [[gnu::always_inline]] static inline void push(std::vector<T>& array, Arguments&&... arguments) {
-  if (array.size() == array.capacity()) grow(array);
   if (array.size() == array.capacity()) __builtin_unreachable();
   array.emplace_back(std::forward<Arguments>(arguments)...);
 }
 
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
-  end_node();
+  nodes_.emplace_back(0, 0);
 }
 Graph::~Graph() = default;
 
-// Most nodes are like the last one, most others like one of those before.
-[[gnu::noinline]] std::uint32_t Graph::find_type(const Shape& shape, DType dtype) {
-  constexpr std::size_t looked_at = 8;
-  for (std::size_t i = types_.size(); i > 0 && i + looked_at > types_.size(); --i) {
-    if (types_[i - 1].dtype == dtype && types_[i - 1].shape == shape)
-      return static_cast<std::uint32_t>(i - 1);
-  }
-  types_.push_back({shape, dtype});
-  return static_cast<std::uint32_t>(types_.size() - 1);
-}
-
-inline NodeId Graph::begin_node(const Op* op, const Tensor& y, NodeKind kind, bool differentiable,
+inline NodeId Graph::begin_node(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
                                 const SourceLocation& at) {
-  const NodeId n = node_count();
-  if (n == std::numeric_limits<NodeId>::max() - 1) throw_full();
   const bool in_rule = rule_node_ != no_node;
   Node& node = nodes_.back();
   node.op = op;
   node.name = 0;
-  node.released = false;
-  const bool like_last =
-      !types_.empty() && types_.back().dtype == y.dtype() && types_.back().shape == y.shape();
-  node.type = like_last ? static_cast<std::uint32_t>(types_.size() - 1) : find_type(y.shape(), y.dtype());
+  node.type = &type;
   node.scope = scope_;
   node.rule_of = rule_node_;
   node.file = in_rule ? nodes_[rule_node_].file : at.file;
   node.line = in_rule ? nodes_[rule_node_].line : static_cast<std::uint32_t>(at.line);
   node.kind = kind;
   node.differentiable = differentiable;
-  return n;
+  node.released = false;
+  return node_count();
 }
 
-inline void Graph::end_node() { push(nodes_, edge_count(), static_cast<std::uint32_t>(kept_.size())); }
+inline void Graph::append_edge(NodeId n, NodeId input) {
+  push(edge_source_, n);
+  push(edge_target_, input);
+}
+
+inline Var Graph::end_node(Tensor&& y) {
+  push(nodes_, edge_count(), static_cast<std::uint32_t>(kept_.size()));
+  return Var(std::move(y), this, next_place_++);
+}
 
 [[gnu::always_inline]] inline void Graph::keep(Tensor&& value, std::uint32_t what) {
-  push(kept_, std::move(value));
-  push(kept_what_, what);
+  push(kept_, std::move(value), what);
 }
 [[gnu::noinline]] void Graph::keep_copy(const Tensor& value, std::uint32_t what) {
   keep(Tensor(value), what);
@@ -104,12 +87,14 @@ inline void Graph::end_node() { push(nodes_, edge_count(), static_cast<std::uint
                                            SourceLocation at) {
   const bool differentiable = kind != NodeKind::constant && is_floating(value.dtype());
   const std::uint32_t name_index = tables_->intern(name);
-  const NodeId n = begin_node(nullptr, value, kind, differentiable, at);
+  make_room(0, 1);
+  const NodeId n = begin_node(nullptr, value.type(), kind, differentiable, at);
   nodes_[n].name = name_index;
   keep(Tensor(value), kept_output);
-  end_node();
-  if (tables_->observer) tables_->observer->recorded(n, value);
-  return Var(std::move(value), this, n, epoch_);
+  Var var = end_node(std::move(value));
+  update_room();
+  if (tables_->observer) tables_->observer->recorded(n, var.value());
+  return var;
 }
 
 [[gnu::noinline]] NodeId Graph::append_constants(std::span<const VarRef> operands, SourceLocation at) {
@@ -129,9 +114,10 @@ Var Graph::input(Tensor value, std::string_view name, SourceLocation at) {
 
 Var Graph::use(const Parameter& parameter, SourceLocation at) {
   if (!is_recording()) return Var(parameter.value(), this);
+  const auto epoch = static_cast<std::uint32_t>(next_place_ >> 32);
   auto [entry, is_new] = tables_->parameter_index.try_emplace(parameter.key(), Tables::LastUse{0, 0});
   Tables::LastUse& last = entry->second;
-  if (!is_new && last.epoch == epoch_) {
+  if (!is_new && last.epoch == epoch) {
     const Tables::ParameterUse& use = tables_->parameters[last.index];
     if (use.version != parameter.version()) {
       throw GraphError(
@@ -139,9 +125,9 @@ Var Graph::use(const Parameter& parameter, SourceLocation at) {
                       "after each update, at {}",
                       parameter.name(), to_string(at)));
     }
-    return Var(parameter.value(), this, use.node, epoch_);
+    return Var(parameter.value(), this, place_of(use.node));
   }
-  last = {epoch_, static_cast<std::uint32_t>(tables_->parameters.size())};
+  last = {epoch, static_cast<std::uint32_t>(tables_->parameters.size())};
   Var var = append_source(NodeKind::parameter, parameter.value(), parameter.name(), at);
   tables_->parameters.push_back({parameter, parameter.version(), var.id()});
   return var;
@@ -151,7 +137,8 @@ void* Recorder::allocate_in_next_chunk(Graph& graph, std::size_t bytes) {
   const std::span<std::byte> chunk = graph.tables_->next_chunk();
   if (bytes > chunk.size())
     throw GraphError(fmt::format("an op of {} bytes: at most {}", bytes, chunk.size()));
-  graph.op_memory_ = chunk.subspan(bytes);
+  graph.op_memory_ = chunk.data() + bytes;
+  graph.op_memory_end_ = chunk.data() + chunk.size();
   return chunk.data();
 }
 
@@ -162,64 +149,73 @@ void Recorder::hold(Graph& graph, std::shared_ptr<const void> memory) {
 Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
   Graph& graph = *recorded.graph_;
   graph.nodes_[recorded.id()].op = op;
-  if (const Tensor* kept = graph.find_kept(recorded.id(), kept_output)) {
-    graph.kept_[static_cast<std::size_t>(kept - graph.kept_.data())] = value;
-  }
-  return Var(std::move(value), recorded.graph_, recorded.id(), recorded.epoch());
+  const std::size_t kept = graph.place_of_kept(recorded.id(), kept_output);
+  if (kept != Graph::nowhere) graph.kept_[kept].value = value;
+  return Var(std::move(value), recorded.graph_, recorded.place_);
 }
 
-// Compiled for one operand, without loops, and for any number.
-template <std::size_t Count>
-[[gnu::always_inline]] inline Var Recorder::append_op(Graph& graph, const Op* op, Tensor&& y,
-                                                      std::span<const VarRef, Count> operands,
-                                                      const Saved& saved, SourceLocation at) {
-  bool differentiable = false, all_recorded = true;
-  for (const auto [var] : operands) {
-    if (!var->is_recorded())
-      all_recorded = false;
-    else
-      differentiable = differentiable || graph.is_differentiable(var->id());
-  }
-  differentiable = differentiable && is_floating(y.dtype());
+Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands, Saved saved,
+                     SourceLocation at) {
+  const bool all_recorded =
+      std::ranges::all_of(operands, [](VarRef operand) { return operand.var->is_recorded(); });
   NodeId constant = all_recorded ? no_node : graph.append_constants(operands, at);
 
-  const NodeId n = graph.begin_node(op, y, NodeKind::op, differentiable, at);
+  const bool differentiable = is_floating(y.dtype()) && std::ranges::any_of(operands, [](VarRef operand) {
+                                return is_differentiable(*operand.var);
+                              });
+  graph.make_room(operands.size(), operands.size() + 2);
+  const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
   std::uint32_t slot = 0;
   for (const auto [var] : operands) {
     const NodeId input = var->is_recorded() ? var->id() : constant++;
-    push(graph.edge_source_, n);
-    push(graph.edge_target_, input);
+    graph.append_edge(n, input);
     const bool saves = differentiable && slot < 32 && (saved.operands >> slot & 1u) != 0;
     if (saves && graph.nodes_[input].op) graph.keep_copy(var->value(), slot);
     ++slot;
   }
   if (differentiable && saved.output) graph.keep(y.share(), kept_output);
   if (differentiable && saved.extra.defined()) graph.keep_copy(saved.extra, kept_extra);
-  graph.end_node();
-  if (graph.tables_->observer) graph.tables_->observer->recorded(n, y);
-  return Var(std::move(y), &graph, n, graph.epoch_);
+  Var var = graph.end_node(std::move(y));
+  graph.update_room();
+  if (graph.tables_->observer) graph.tables_->observer->recorded(n, var.value());
+  return var;
 }
 
-Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands,
-                     const Saved& saved, SourceLocation at) {
-  if (operands.size() == 1) return append_op(graph, op, std::move(y), operands.first<1>(), saved, at);
-  return append_op(graph, op, std::move(y), operands, saved, at);
+[[gnu::noinline]] Var Recorder::append_one_in_more_room(const Op* op, Tensor&& y, const Var& x,
+                                                        bool saves_output, const SourceLocation& at) {
+  const VarRef operands[] = {x};
+  return append(*x.graph_, op, std::move(y), operands, {.output = saves_output}, at);
+}
+
+// The same for one recorded operand, which is not kept. Mostly there is room: then nothing is called and
+// nothing repeated, for which the processor's registers would have to be saved.
+Var Recorder::append_one(const Op* op, Tensor&& y, const Var& x, bool saves_output,
+                         const SourceLocation& at) {
+  Graph& graph = *x.graph_;
+  if (graph.room_ == 0 || !y.is_only_handle())
+    return append_one_in_more_room(op, std::move(y), x, saves_output, at);
+  --graph.room_;
+  const bool differentiable = graph.is_differentiable(x.id()) && is_floating(y.dtype());
+  const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
+  graph.append_edge(n, x.id());
+  if (differentiable && saves_output) graph.keep(y.share_only_handle(), kept_output);
+  return graph.end_node(std::move(y));
 }
 
 void Graph::clear() {
   nodes_.clear();
-  types_.clear();
   edge_source_.clear();
   edge_target_.clear();
   kept_.clear();
-  kept_what_.clear();
-  end_node();
+  nodes_.emplace_back(0, 0);
+  update_room();
   scopes_.resize(1);
   scope_ = 0;
-  op_memory_ = {};
+  op_memory_ = op_memory_end_ = nullptr;
   has_released_ = false;
   tables_->clear();
-  if (++epoch_ == 0) epoch_ = 1;  // 0 means: not recorded
+  const std::uint64_t epoch = (next_place_ >> 32) + 1;
+  next_place_ = (epoch >> 32 ? 1 : epoch) << 32;  // 0 means: not recorded
 }
 
 // ---- reading the record -----------------------------------------------------------------------------------

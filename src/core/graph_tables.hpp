@@ -15,7 +15,7 @@
 
 namespace weft {
 
-// What `Graph::kept_what_` says besides an operand's number.
+// What `Graph::Kept::what` says besides an operand's number.
 inline constexpr std::uint32_t kept_output = 0xffffffff;
 inline constexpr std::uint32_t kept_extra = 0xfffffffe;
 
@@ -74,12 +74,15 @@ struct RecordAccess {
   using Tables = Graph::Tables;
   static Graph::Tables& tables(Graph& g) { return *g.tables_; }
   static const Graph::Tables& tables(const Graph& g) { return *g.tables_; }
-  // What the rule of n asked to keep: an operand's number, kept_output or kept_extra, also after its release.
-  static std::span<const std::uint32_t> kept_what(const Graph& g, NodeId n) {
-    const std::size_t first = g.nodes_[n].first_kept;
-    return std::span(g.kept_what_).subspan(first, g.nodes_[n + 1].first_kept - first);
+  static void set_observer(Graph& g, Observer* observer) {
+    g.tables_->observer = observer;
+    g.update_room();
   }
-  static const Tensor* kept_extra_of(const Graph& g, NodeId n) { return g.find_kept(n, kept_extra); }
+  // What the rule of n asked to keep, also after its release.
+  static std::span<const Graph::Kept> kept(const Graph& g, NodeId n) {
+    const std::size_t first = g.nodes_[n].first_kept;
+    return std::span(g.kept_).subspan(first, g.nodes_[n + 1].first_kept - first);
+  }
 };
 
 }  // namespace weft

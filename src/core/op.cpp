@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/graph_tables.hpp"
+#include "weft/ops.hpp"
 
 namespace weft {
 
@@ -81,6 +82,11 @@ void detail::require_shapes_broadcast(std::string_view op, NamedVar a, NamedVar 
       {a, b}, at);
 }
 
+void detail::fail_no_var(char symbol, SourceLocation at) {
+  throw GraphError(fmt::format("operator{}: no operand is a var, so there is nothing to record{}{}", symbol,
+                               at.file ? ", at " : "", to_string(at)));
+}
+
 void require_rank(std::string_view op, NamedVar x, int rank, SourceLocation at) {
   if (x.var.rank() == rank) return;
   fail<ShapeError>(op, fmt::format("{} must have rank {}, found {}", x.name, rank, x.var.rank()), {x}, at);
@@ -113,7 +119,7 @@ Var Gradients::input(int i) const {
   const NodeId n = operand(i);
   const Tensor* value = graph_->op(n) ? graph_->find_kept(node_, static_cast<std::uint32_t>(i))
                                       : graph_->find_kept(n, kept_output);
-  return Var(value ? *value : Tensor(), graph_, n, graph_->epoch_);
+  return Var(value ? *value : Tensor(), graph_, graph_->place_of(n));
 }
 
 bool Gradients::takes_scattered(int i) const {
@@ -122,7 +128,10 @@ bool Gradients::takes_scattered(int i) const {
   if (!op || recording() || graph_->tables_->observer || (marks_[x] & target_of_pass) != 0 ||
       scattered_->find(x))
     return false;
-  return op->reads_scattered(Gradients(graph_, x, marks_, {}, gy_, scattered_));
+  Gradients of_x(graph_, scattered_);
+  of_x.marks_ = marks_;
+  of_x.begin(x, {}, nullptr);
+  return op->reads_scattered(of_x);
 }
 
 void Gradients::set_scattered(int i, ScatteredGradient gradient) {

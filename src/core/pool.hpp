@@ -40,6 +40,7 @@ inline void unpoison([[maybe_unused]] void* block, [[maybe_unused]] std::size_t 
 class Pool {
  public:
   static Pool& of_this_thread() { return current_ ? *current_ : lease(); }
+  static Pool* current() { return current_; }  // null: this thread has none yet
 
   // A block of at least `bytes`, aligned to 64. `size_class` is what release() wants back.
   void* allocate(std::size_t bytes, std::uint8_t& size_class) {
@@ -56,6 +57,7 @@ class Pool {
     if (live_ > peak_) peak_ = live_;
     return block;
   }
+  bool has_block(std::uint8_t size_class) const { return free_[size_class] != nullptr; }
   // From any thread.
   static void release(Pool* owner, void* block, std::uint8_t size_class) noexcept {
     auto* freed = new (block) FreeBlock{nullptr, size_class};
@@ -87,9 +89,13 @@ class Pool {
     const std::size_t quarter = (bytes - 1) >> (power - 2) & 3;  // 0 .. 3
     return static_cast<std::uint8_t>((power - 6) * 4 + static_cast<int>(quarter) + 1);
   }
-  static std::size_t bytes_of(std::uint8_t size_class) {
-    return (std::size_t{4} + size_class % 4) << (size_class / 4 + 4);
-  }
+  static std::size_t bytes_of(std::uint8_t size_class) { return class_bytes_[size_class]; }
+  static constexpr std::array<std::size_t, class_count> class_bytes_ = [] {
+    std::array<std::size_t, class_count> bytes{};
+    bytes.fill(std::size_t{1} << 63);  // of classes that no system has memory for
+    for (std::size_t c = 0; c < 4 * 58; ++c) bytes[c] = (4 + c % 4) << (c / 4 + 4);
+    return bytes;
+  }();
 
   // Small blocks are cut from slabs: side by side, without what the system's allocator puts between. Under
   // AddressSanitizer, which watches that, each block is a slab.

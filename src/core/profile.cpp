@@ -124,10 +124,10 @@ Profile::Profile(Graph& g, const ProfileOptions& options)
   RecordAccess::Tables& tables = RecordAccess::tables(g);
   if (tables.observer) throw GraphError("a profile measures this graph already");
   tables.measurements.reset();
-  tables.observer = recorder_.get();
+  RecordAccess::set_observer(g, recorder_.get());
 }
 
-Profile::~Profile() { RecordAccess::tables(recorder_->graph()).observer = nullptr; }
+Profile::~Profile() { RecordAccess::set_observer(recorder_->graph(), nullptr); }
 
 double forward_seconds(const Graph& g, NodeId n) {
   const std::unique_ptr<Measurements>& measured = RecordAccess::tables(g).measurements;

@@ -176,10 +176,9 @@ class SnapshotTaker {
 
   std::uint64_t kept_bytes(NodeId n) {
     std::uint64_t bytes = 0;
-    for (const std::uint32_t what : RecordAccess::kept_what(graph_, n)) {
+    for (const auto& [value, what] : RecordAccess::kept(graph_, n)) {
       if (what == kept_extra) {
-        const Tensor* extra = RecordAccess::kept_extra_of(graph_, n);
-        if (extra && extra->defined()) bytes += extra->bytes();
+        if (value.defined()) bytes += value.bytes();
         continue;
       }
       const NodeId kept = base_of(what == kept_output ? n : graph_.inputs(n)[what]);

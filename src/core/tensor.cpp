@@ -24,29 +24,28 @@ using detail::CheckedMemory;
 // The guard bands in front of the elements and behind them.
 bool is_damaged(const detail::Storage& storage) {
   const auto* data = static_cast<const unsigned char*>(storage.data);
-  const auto bytes = static_cast<std::size_t>(storage.elements) * size_of(storage.dtype);
+  const auto bytes = static_cast<std::size_t>(storage.type->elements) * size_of(storage.dtype);
   const auto is_guard = [](unsigned char byte) { return byte == CheckedMemory::guard_value; };
   return !std::all_of(data - CheckedMemory::guard_bytes, data, is_guard) ||
          !std::all_of(data + bytes, data + bytes + CheckedMemory::guard_bytes, is_guard);
 }
 
-inline detail::Storage* new_storage(const Shape& shape, std::int64_t elements, DType dtype,
-                                    std::size_t data_bytes) {
+inline detail::Storage* new_storage(const detail::SharedType* type, std::size_t data_bytes) {
   detail::Pool& pool = detail::Pool::of_this_thread();
   std::uint8_t size_class = 0;
   const bool in_header = data_bytes <= bytes_in_header;
   void* block = pool.allocate(in_header ? header_bytes : header_bytes + data_bytes, size_class);
   void* data = static_cast<std::byte*>(block) + (in_header ? sizeof(detail::Storage) : header_bytes);
-  return new (block) detail::Storage(shape, elements, dtype, data, &pool, size_class);
+  return new (block) detail::Storage(type, type->dtype, data, &pool, size_class);
 }
 
-[[gnu::noinline]] detail::Storage* new_guarded_storage(const Shape& shape, std::int64_t elements, DType dtype,
+[[gnu::noinline]] detail::Storage* new_guarded_storage(const detail::SharedType* type,
                                                        std::size_t data_bytes) {
   const std::size_t guarded_bytes = data_bytes + 2 * CheckedMemory::guard_bytes;
-  detail::Storage* storage = new_storage(shape, elements, dtype, guarded_bytes);
+  detail::Storage* storage = new_storage(type, guarded_bytes);
   auto* front = static_cast<unsigned char*>(storage->data);
   storage->data = front + CheckedMemory::guard_bytes;
-  storage->guarded = true;
+  storage->is_plain = false;
   std::memset(front, CheckedMemory::guard_value, guarded_bytes);
   std::memset(storage->data, CheckedMemory::poison_value, data_bytes);
   return storage;
@@ -93,33 +92,36 @@ bool detail::SharedCount::drop_shared() noexcept {
 
 [[gnu::noinline]] static void release_view_or_guarded(detail::Storage* storage) noexcept {
   detail::Storage* base = storage->base;
-  if (storage->guarded && is_damaged(*storage)) storage->owner->count_damage();
+  if (!base && is_damaged(*storage)) storage->owner->count_damage();
   detail::Pool::release(storage->owner, storage, storage->size_class);
   if (base && base->references.drop()) detail::release(base);
 }
 
 void detail::release(Storage* storage) noexcept {
-  if (storage->base || storage->guarded) return release_view_or_guarded(storage);
+  if (!storage->is_plain) return release_view_or_guarded(storage);
   Pool::release(storage->owner, storage, storage->size_class);
 }
 
 Tensor::Tensor(const Shape& shape, DType dtype) {
-  const std::int64_t elements = shape.elements();
-  const std::size_t data_bytes = static_cast<std::size_t>(elements) * size_of(dtype);
-  storage_ = detail::Pool::of_this_thread().is_checking()
-                 ? new_guarded_storage(shape, elements, dtype, data_bytes)
-                 : new_storage(shape, elements, dtype, data_bytes);
+  const detail::SharedType* type = detail::shared_type(shape, dtype);
+  const std::size_t data_bytes = static_cast<std::size_t>(type->elements) * size_of(dtype);
+  storage_ = detail::Pool::of_this_thread().is_checking() ? new_guarded_storage(type, data_bytes)
+                                                          : new_storage(type, data_bytes);
 }
+
+// Not inlined, so that like() need not save the processor's registers.
+[[gnu::noinline]] static Tensor of_type(const TensorType& type) { return Tensor(type.shape, type.dtype); }
 
 // Most results are like an operand: its header says what else would be computed.
 Tensor Tensor::like(const Tensor& other) {
   const detail::Storage& of = other.storage();
-  detail::Pool& pool = detail::Pool::of_this_thread();
-  if (of.base || of.guarded || pool.is_checking()) return Tensor(of.shape, of.dtype);
-  auto* storage = static_cast<detail::Storage*>(pool.allocate_class(of.size_class));
+  detail::Pool* pool = detail::Pool::current();
+  if (!of.is_plain || !pool || pool->is_checking() || !pool->has_block(of.size_class))
+    return of_type(*of.type);
+  auto* storage = static_cast<detail::Storage*>(pool->allocate_class(of.size_class));
   void* data = reinterpret_cast<std::byte*>(storage) +
                (static_cast<const std::byte*>(of.data) - reinterpret_cast<const std::byte*>(&of));
-  return Tensor(new (storage) detail::Storage(of.shape, of.elements, of.dtype, data, &pool, of.size_class));
+  return Tensor(new (storage) detail::Storage(of.type, of.dtype, data, pool, of.size_class));
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
@@ -196,9 +198,10 @@ Tensor Tensor::reshape(const Ints& extents) const {
                                  to_string(shape()), to_string(extents)));
   }
   detail::Storage* base = storage_->base ? storage_->base : storage_;
-  detail::Storage* view = new_storage(Shape(wanted), elements(), dtype(), 0);
+  detail::Storage* view = new_storage(detail::shared_type(Shape(wanted), dtype()), 0);
   base->references.add();
   view->base = base;
+  view->is_plain = false;
   view->data = storage_->data;
   return Tensor(view);
 }

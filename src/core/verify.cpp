@@ -10,6 +10,7 @@ void Graph::verify() const {
   const auto require = [](bool holds, int invariant, std::string_view what, std::size_t where) {
     if (!holds) throw GraphError(fmt::format("invariant {} is broken: {} {}", invariant, what, where));
   };
+  require(nodes_.size() == std::size_t{node_count()} + 1, 3, "the nodes are not", node_count());
   require(edge_source_.size() == edge_target_.size(), 2, "the edge arrays differ in length by", 0);
   for (NodeId n = 0; n < node_count(); ++n) {
     require(first_edge(n).index <= first_edge(n + 1).index, 2, "edges are not contiguous at node", n);

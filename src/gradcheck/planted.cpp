@@ -59,9 +59,9 @@ Var call_with_rule(const PlantedPointer& planted, std::span<const Var> x, const 
     operands.emplace_back(operand_var);
   }
   Tensor y = planted->original(constants, attributes).value();
-  const auto [graph, records] = Recorder::place(operands, {});
-  if (!records) return Recorder::unrecorded(std::move(y), graph);
-  return record(make_op(*graph, {planted, nullptr, attributes}), std::move(y), operands, saved, {});
+  const Recorder::Place place = Recorder::place(std::span<const VarRef>(operands), {});
+  if (!place.records) return Recorder::unrecorded(std::move(y), place.graph);
+  return record(make_op(*place.graph, {planted, nullptr, attributes}), std::move(y), operands, saved, {});
 }
 
 // y's node, which the op has recorded, with a planted op around its own and with that value. Where y is no

@@ -21,24 +21,29 @@ class Engine {
         record_(record),
         release_(release),
         memory_(std::exchange(graph_.tables_->workspace, {})) {
-    if (memory_.results.empty()) memory_.results.resize(few_operands);
     if (!record_) pause_.emplace(graph_.pause());
   }
   Engine(const Engine&) = delete;
-  Engine& operator=(const Engine&) = delete;
   ~Engine() {
     graph_.rule_node_ = rule_node_;
     graph_.scope_ = scope_;
-    memory_.gradients.clear();
-    memory_.results.clear();  // of a rule that threw
+    take_back_output();
+    if (has_ended_) {  // only at targets are gradients left
+      for (const NodeId target : memory_.targets)
+        if (target <= root_) memory_.gradients[target] = Var();
+    } else {
+      memory_.gradients.clear();
+      memory_.results.clear();
+    }
     memory_.scattered.clear();
     graph_.tables_->workspace = std::move(memory_);
   }
 
-  void mark(std::span<const NodeId> targets) {
+  void mark() {
+    const std::vector<NodeId>& targets = memory_.targets;
     require_current_parameters();
     graph_.tables_->last_root = root_;
-    graph_.tables_->last_targets.assign(targets.begin(), targets.end());
+    graph_.tables_->last_targets = targets;
     memory_.active.assign(root_ + 1, 0);
     for (const NodeId target : targets) {
       if (target <= root_ && graph_.is_differentiable(target))
@@ -56,15 +61,22 @@ class Engine {
   }
 
   void run(Var gy) {
-    memory_.gradients.assign(root_ + 1, Var());
-    memory_.gradients[root_] = std::move(gy);
+    if (memory_.gradients.size() <= root_) memory_.gradients.resize(root_ + 1);
+    if (memory_.active[root_] & influenced) memory_.gradients[root_] = std::move(gy);
+    gx_.marks_ = memory_.active.data();
     for (NodeId n = root_ + 1; n-- > 0;) {
       if (!(memory_.active[n] & influenced) || !memory_.gradients[n].defined()) continue;
       if (observer_) observer_->gradient_arrived(n, memory_.gradients[n].value());
       if (!graph_.op(n)) continue;
-      call_rule(n);
+      try {
+        call_rule(n);
+      } catch (Error& error) {
+        add_context(error, n);
+        throw;
+      }
       if (release_) release(n);
     }
+    has_ended_ = true;
   }
 
   // The gradient that has arrived at a target; empty where none has.
@@ -73,7 +85,7 @@ class Engine {
   void mark_vars(std::span<const Var> xs) {
     memory_.targets.clear();
     for (const Var& x : xs) memory_.targets.push_back(x.id());
-    mark(memory_.targets);
+    mark();
   }
   // For Graph::backward: marks the trainable parameters that the loss can depend on.
   void mark_trainable() {
@@ -85,7 +97,7 @@ class Engine {
       memory_.uses.push_back(i);
       memory_.targets.push_back(parameters[i].node);
     }
-    mark(memory_.targets);
+    mark();
   }
   void accumulate_trainable() {
     for (const std::size_t use : memory_.uses) {
@@ -117,7 +129,6 @@ class Engine {
  private:
   static constexpr std::uint8_t influenced = Gradients::wanted, reached = 2,
                                 target_of_pass = Gradients::target_of_pass;
-  static constexpr std::uint32_t few_operands = 4;  // results for so many are always there
 
   void require_current_parameters() const {
     for (const auto& [parameter, version, node] : graph_.tables_->parameters) {
@@ -145,81 +156,67 @@ class Engine {
     }
   }
 
-  // The output that a node kept, lent to its rule: no second handle, and no count of one.
-  class Lent {
-   public:
-    Lent(Graph& graph, NodeId n) : graph_(graph), y_(Tensor(), &graph, n, graph.epoch_) {
-      const Tensor* kept = graph.find_kept(n, kept_output);
-      if (!kept) return;
-      place_ = static_cast<std::size_t>(kept - graph.kept_.data());  // recording moves the array
-      y_.value_ = std::move(graph.kept_[place_]);
-    }
-    Lent(const Lent&) = delete;
-    Lent& operator=(const Lent&) = delete;
-    ~Lent() {
-      if (place_ != nowhere) graph_.kept_[place_] = std::move(y_.value_);
-    }
-    const Var& operator*() const { return y_; }
-
-   private:
-    static constexpr auto nowhere = static_cast<std::size_t>(-1);
-    Graph& graph_;
-    Var y_;
-    std::size_t place_ = nowhere;
-  };
-
-  [[gnu::always_inline]] void call_rule(NodeId n) {
-    const Op& op = *graph_.op(n);
-    const std::uint32_t first = graph_.first_edge(n).index, count = graph_.first_edge(n + 1).index - first;
-    if (count > few_operands && count > memory_.results.size()) memory_.results.resize(count);
-    graph_.rule_node_ = n;
-    if (record_) enter_gradient_scope(graph_.scope_of(n));
-
-    std::uint32_t operand = 0;
-    try {
-      {
-        const Lent y(graph_, n);
-        Var gy =
-            (memory_.active[n] & target_of_pass) ? memory_.gradients[n] : std::move(memory_.gradients[n]);
-        Gradients gx(&graph_, n, memory_.active.data(), std::span(memory_.results.data(), count), gy,
-                     &memory_.scattered);
-        op.backward(*y, gy, gx);
-        if (!memory_.scattered.empty()) memory_.scattered.drop(n);
-      }
-      if (observer_) observer_->rule_ended(n, graph_.inputs(n), std::span(memory_.results.data(), count));
-      for (; operand < count; ++operand) {
-        const NodeId input = graph_.edge_target_[first + operand];
-        if (memory_.active[input] & influenced)
-          accumulate(input, memory_.results[operand]);
-        else
-          memory_.results[operand] = Var();
-      }
-    } catch (Error& error) {
-      add_context(error, n, operand);
-      throw;
-    }
+  // The output that a node kept is lent to y_ while its rule runs: no second handle, and no count of one.
+  void lend_output(NodeId n) {
+    y_.place_ = graph_.place_of(n);
+    lent_ = graph_.place_of_kept(n, kept_output);
+    if (lent_ != Graph::nowhere) swap(y_.value_, graph_.kept_[lent_].value);
+  }
+  void take_back_output() {
+    if (lent_ != Graph::nowhere) swap(y_.value_, graph_.kept_[lent_].value);
+    lent_ = Graph::nowhere;
   }
 
-  void add_context(Error& error, NodeId n, std::uint32_t operand) {
+  [[gnu::always_inline]] void call_rule(NodeId n) {
+    const std::uint32_t first = graph_.first_edge(n).index, count = graph_.first_edge(n + 1).index - first;
+    if (count == 1) {
+      const NodeId input = graph_.edge_target_[first];
+      Var& slot = memory_.gradients[input];
+      if ((memory_.active[input] & influenced) && !slot.defined()) {  // the result goes there at once
+        call_rule(n, {&slot, 1});
+        if (!slot.defined() || &slot.value().type() != &graph_.type(input))
+          accumulate(input, std::exchange(slot, Var()));
+        return;
+      }
+    }
+    call_rule_and_accumulate(n, first, count);
+  }
+
+  [[gnu::noinline]] void call_rule_and_accumulate(NodeId n, std::uint32_t first, std::uint32_t count) {
+    std::vector<Var>& results = memory_.results;
+    if (count > results.size()) results.resize(count);
+    call_rule(n, {results.data(), count});
+    for (operand_ = 0; operand_ < count; ++operand_) {
+      const NodeId input = graph_.edge_target_[first + operand_];
+      Var g = std::exchange(results[operand_], Var());
+      if (memory_.active[input] & influenced) accumulate(input, std::move(g));
+    }
+    operand_ = 0;
+  }
+
+  [[gnu::always_inline]] void call_rule(NodeId n, std::span<Var> results) {
+    graph_.rule_node_ = n;
+    if (record_) enter_gradient_scope(graph_.scope_of(n));
+    Var& gy = memory_.gradients[n];
+    gx_.begin(n, results, (memory_.active[n] & target_of_pass) ? nullptr : &gy);
+    lend_output(n);
+    graph_.op(n)->backward(y_, gy, gx_);
+    take_back_output();
+    if (!memory_.scattered.empty()) memory_.scattered.drop(n);
+    if (gx_.gy_) gx_.gy_->value_ = Tensor();
+    if (observer_) observer_->rule_ended(n, graph_.inputs(n), results);
+  }
+
+  void add_context(Error& error, NodeId n) {
     const std::string_view op = graph_.op(n)->info().name;
-    error.add_context(operand == 0
+    error.add_context(operand_ == 0
                           ? fmt::format("in the gradient of {} (node {})", op, n)
-                          : fmt::format("in the gradient of {} (node {}, operand {})", op, n, operand));
+                          : fmt::format("in the gradient of {} (node {}, operand {})", op, n, operand_));
     graph_.tables_->last_error = {n, {}, {}, error.what()};
   }
 
-  // Takes g, what the rule set for `input`, and leaves it empty.
-  [[gnu::always_inline]] void accumulate(NodeId input, Var& g) {
-    const TensorType& wanted = graph_.type(input);
-    Var& slot = memory_.gradients[input];
-    if (!slot.defined() && g.defined() && g.dtype() == wanted.dtype && g.shape() == wanted.shape)
-      slot = std::move(g);
-    else
-      accumulate_unlike(input, std::exchange(g, Var()));
-  }
-
-  // Another contribution, one of another shape, or a scattered one.
-  [[gnu::noinline]] void accumulate_unlike(NodeId input, Var g) {
+  // g is what the rule set for `input`.
+  [[gnu::noinline]] void accumulate(NodeId input, Var g) {
     Var& slot = memory_.gradients[input];
     ScatteredGradients::Entry* scattered = memory_.scattered.find(input);
     if (scattered && !scattered->has_arrived && !slot.defined()) {
@@ -276,7 +273,7 @@ class Engine {
   void release(NodeId n) {
     Graph::Node& node = graph_.nodes_[n];
     const std::size_t end = graph_.nodes_[n + 1].first_kept;
-    for (std::size_t i = node.first_kept; i < end; ++i) graph_.kept_[i] = {};
+    for (std::size_t i = node.first_kept; i < end; ++i) graph_.kept_[i].value = {};
     node.released = end > node.first_kept;
     graph_.has_released_ |= node.released;
   }
@@ -302,8 +299,15 @@ class Engine {
   const NodeId rule_node_ = graph_.rule_node_;  // of the rule that asks for a gradient, if one does
   Observer* const observer_ = graph_.tables_->observer;
   std::uint32_t gradient_scope_ = 0, forward_scope_ = 0;
+  bool has_ended_ = false;  // no rule threw
   std::optional<Pause> pause_;
   Graph::Tables::Workspace memory_;  // taken from the graph: a rule that asks for a gradient has its own
+
+  // Of the rule that runs: its output, what it is given, and the operand whose gradient is accumulated.
+  Var y_{Tensor(), &graph_};
+  std::size_t lent_ = Graph::nowhere;  // the place that y_'s value was taken from
+  Gradients gx_{&graph_, &memory_.scattered};
+  std::uint32_t operand_ = 0;
 };
 
 void Graph::backward(const Var& loss, const BackwardOptions& options) {

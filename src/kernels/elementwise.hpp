@@ -79,7 +79,7 @@ Tensor map(const Tensor& x, F f) {
   Tensor y = Tensor::like(x);
   visit_floating(x.dtype(), [&]<class T>() {
     const T* from = x.values<T>().data();
-    T* to = y.mutable_values<T>().data();
+    T* to = static_cast<T*>(y.mutable_data());
     parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::map_loop(from + begin, to + begin, end - begin, f);
     });

@@ -263,7 +263,7 @@ class Graph {
   NodeId begin_node(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
                     const SourceLocation& at);
   void append_edge(NodeId n, NodeId input);
-  Var end_node(Tensor&& y);  // after its edges and what it keeps
+  Var end_node(Tensor&& y, std::uint32_t edges, std::uint32_t kept);  // so many it has and keeps
   Var append_source(NodeKind kind, Tensor value, std::string_view name, SourceLocation at);
   NodeId append_constants(std::span<const VarRef> operands, SourceLocation at);  // the first one
   void keep(Tensor&& value, std::uint32_t what);

@@ -72,9 +72,9 @@ class Gradients {
   static constexpr std::uint8_t wanted = 1, target_of_pass = 4;  // bits of a node's mark
 
   Gradients(Graph* graph, ScatteredGradients* scattered) : graph_(graph), scattered_(scattered) {}
-  void begin(NodeId node, std::span<Var> results, Var* gy) {  // its rule
+  void begin(NodeId node, std::uint32_t first_edge, std::span<Var> results, Var* gy) {  // its rule
     node_ = node;
-    first_edge_ = graph_->first_edge(node).index;
+    first_edge_ = first_edge;
     results_ = results;
     gy_ = gy;
   }

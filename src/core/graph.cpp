@@ -71,8 +71,8 @@ inline void Graph::append_edge(NodeId n, NodeId input) {
   push(edge_target_, input);
 }
 
-inline Var Graph::end_node(Tensor&& y) {
-  push(nodes_, edge_count(), static_cast<std::uint32_t>(kept_.size()));
+inline Var Graph::end_node(Tensor&& y, std::uint32_t edges, std::uint32_t kept) {
+  push(nodes_, nodes_.back().first_edge + edges, nodes_.back().first_kept + kept);
   return Var(std::move(y), this, next_place_++);
 }
 
@@ -91,7 +91,7 @@ inline Var Graph::end_node(Tensor&& y) {
   const NodeId n = begin_node(nullptr, value.type(), kind, differentiable, at);
   nodes_[n].name = name_index;
   keep(Tensor(value), kept_output);
-  Var var = end_node(std::move(value));
+  Var var = end_node(std::move(value), 0, 1);
   update_room();
   if (tables_->observer) tables_->observer->recorded(n, var.value());
   return var;
@@ -156,12 +156,10 @@ Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
 
 Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands, Saved saved,
                      SourceLocation at) {
-  const bool all_recorded =
-      std::ranges::all_of(operands, [](VarRef operand) { return operand.var->is_recorded(); });
+  const bool all_recorded = std::ranges::all_of(operands, [](VarRef x) { return x.var->is_recorded(); });
   NodeId constant = all_recorded ? no_node : graph.append_constants(operands, at);
-
-  const bool differentiable = is_floating(y.dtype()) && std::ranges::any_of(operands, [](VarRef operand) {
-                                return is_differentiable(*operand.var);
+  const bool differentiable = is_floating(y.dtype()) && std::ranges::any_of(operands, [](VarRef x) {
+                                return is_differentiable(*x.var);
                               });
   graph.make_room(operands.size(), operands.size() + 2);
   const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
@@ -175,7 +173,8 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const Var
   }
   if (differentiable && saved.output) graph.keep(y.share(), kept_output);
   if (differentiable && saved.extra.defined()) graph.keep_copy(saved.extra, kept_extra);
-  Var var = graph.end_node(std::move(y));
+  const auto kept = static_cast<std::uint32_t>(graph.kept_.size()) - graph.nodes_.back().first_kept;
+  Var var = graph.end_node(std::move(y), slot, kept);
   graph.update_room();
   if (graph.tables_->observer) graph.tables_->observer->recorded(n, var.value());
   return var;
@@ -198,8 +197,9 @@ Var Recorder::append_one(const Op* op, Tensor&& y, const Var& x, bool saves_outp
   const bool differentiable = graph.is_differentiable(x.id()) && is_floating(y.dtype());
   const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
   graph.append_edge(n, x.id());
-  if (differentiable && saves_output) graph.keep(y.share_only_handle(), kept_output);
-  return graph.end_node(std::move(y));
+  const bool keeps = differentiable && saves_output;
+  if (keeps) graph.keep(y.share_only_handle(), kept_output);
+  return graph.end_node(std::move(y), 1, keeps ? 1 : 0);
 }
 
 void Graph::clear() {

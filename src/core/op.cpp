@@ -130,7 +130,7 @@ bool Gradients::takes_scattered(int i) const {
     return false;
   Gradients of_x(graph_, scattered_);
   of_x.marks_ = marks_;
-  of_x.begin(x, {}, nullptr);
+  of_x.begin(x, graph_->first_edge(x).index, {}, nullptr);
   return op->reads_scattered(of_x);
 }
 

@@ -127,7 +127,8 @@ class Pool {
   void return_from_elsewhere(FreeBlock* block) noexcept;
   void take_back_returned() noexcept;
 
-  static inline constinit thread_local Pool* current_ = nullptr;
+  // Read without a call also in position-independent code.
+  [[gnu::tls_model("initial-exec")]] static inline constinit thread_local Pool* current_ = nullptr;
 
   std::array<FreeBlock*, class_count> free_{};
   std::vector<Slab> slabs_;

@@ -40,12 +40,11 @@ class Engine {
   }
 
   void mark() {
-    const std::vector<NodeId>& targets = memory_.targets;
     require_current_parameters();
     graph_.tables_->last_root = root_;
-    graph_.tables_->last_targets = targets;
+    graph_.tables_->last_targets = memory_.targets;
     memory_.active.assign(root_ + 1, 0);
-    for (const NodeId target : targets) {
+    for (const NodeId target : memory_.targets) {
       if (target <= root_ && graph_.is_differentiable(target))
         memory_.active[target] = influenced | target_of_pass;
     }
@@ -173,7 +172,7 @@ class Engine {
       const NodeId input = graph_.edge_target_[first];
       Var& slot = memory_.gradients[input];
       if ((memory_.active[input] & influenced) && !slot.defined()) {  // the result goes there at once
-        call_rule(n, {&slot, 1});
+        call_rule(n, first, {&slot, 1});
         if (!slot.defined() || &slot.value().type() != &graph_.type(input))
           accumulate(input, std::exchange(slot, Var()));
         return;
@@ -185,7 +184,7 @@ class Engine {
   [[gnu::noinline]] void call_rule_and_accumulate(NodeId n, std::uint32_t first, std::uint32_t count) {
     std::vector<Var>& results = memory_.results;
     if (count > results.size()) results.resize(count);
-    call_rule(n, {results.data(), count});
+    call_rule(n, first, {results.data(), count});
     for (operand_ = 0; operand_ < count; ++operand_) {
       const NodeId input = graph_.edge_target_[first + operand_];
       Var g = std::exchange(results[operand_], Var());
@@ -194,11 +193,11 @@ class Engine {
     operand_ = 0;
   }
 
-  [[gnu::always_inline]] void call_rule(NodeId n, std::span<Var> results) {
+  [[gnu::always_inline]] void call_rule(NodeId n, std::uint32_t first_edge, std::span<Var> results) {
     graph_.rule_node_ = n;
     if (record_) enter_gradient_scope(graph_.scope_of(n));
     Var& gy = memory_.gradients[n];
-    gx_.begin(n, results, (memory_.active[n] & target_of_pass) ? nullptr : &gy);
+    gx_.begin(n, first_edge, results, (memory_.active[n] & target_of_pass) ? nullptr : &gy);
     lend_output(n);
     graph_.op(n)->backward(y_, gy, gx_);
     take_back_output();

@@ -122,7 +122,7 @@ template <class F>
 Tensor map_in_place(Tensor x, F f) {
   if (!x.is_unique()) return map(x, f);
   visit_floating(x.dtype(), [&]<class T>() {
-    T* values = x.mutable_values<T>().data();
+    T* values = static_cast<T*>(x.mutable_data());
     parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::map_loop(values + begin, values + begin, end - begin, f);
     });
@@ -131,10 +131,10 @@ Tensor map_in_place(Tensor x, F f) {
 }
 template <class F>
 Tensor zip_in_place(const Tensor& a, Tensor b, F f) {
-  if (!b.is_unique() || a.shape() != b.shape()) return zip(a, b, f);
+  if (!b.is_unique() || &a.type() != &b.type()) return zip(a, b, f);
   visit_floating(b.dtype(), [&]<class T>() {
-    const T* from = a.values<T>().data();
-    T* values = b.mutable_values<T>().data();
+    const T* from = static_cast<const T*>(a.data());
+    T* values = static_cast<T*>(b.mutable_data());
     parallel_for(b.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
       detail::zip_loop(from + begin, values + begin, values + begin, end - begin, f);
     });

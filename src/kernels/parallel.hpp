@@ -6,7 +6,7 @@
 namespace weft {
 
 namespace detail {
-extern constinit thread_local int forced_threads;  // 0: none
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local int forced_threads;  // 0: none
 void parallel_ranges(std::int64_t count, std::int64_t grain, void (*body)(void*, std::int64_t, std::int64_t),
                      void* context);
 // Takes a copy of f: what f holds need not lie in memory where it is called at once.

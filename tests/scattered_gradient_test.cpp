@@ -159,3 +159,20 @@ TEST_CASE("what is not finite in an image reaches the gradient of its filter thr
     require_alike(loss, std::vector{w}, 1e-11);
   }
 }
+
+TEST_CASE("a gradient that replaces a scattered one is the gradient", "[engine][pool2d]") {
+  const auto infos = all_ops();
+  const OpInfo& pool = **std::ranges::find(infos, "pool2d", &OpInfo::name);
+  const OpInfo planted = with_gradients(
+      pool, [](const Var&, const Var&, Gradients& gx) { gx.set(0, Tensor::full(gx.shape(0), 3)); });
+  Parameter w("w", drawn("w", {3, 3, 2, 4}, DType::f32));
+  Graph g;
+  const Var x = g.input(drawn("x", {2, 8, 8, 2}, DType::f32), "x");
+  const Var a = conv2d(x, g.use(w), {.padding = same, .relu = true});
+  const Var pooled = planted.call(std::vector{a}, {});
+  const std::vector<Var> found = gradient(sum(pooled), std::vector{a, g.use(w)});
+  CHECK(largest_difference(found[0].value(), Tensor::full(a.shape(), 3)) == 0);
+  const Var alone = gradient(sum(pooled), g.use(w));
+  const Var expected = gradient(sum(scale(a, 3)), g.use(w));
+  CHECK(largest_difference(alone.value(), expected.value()) <= 1e-3);
+}

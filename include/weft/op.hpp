@@ -197,9 +197,9 @@ Var record(const O& op, Tensor y, const VarRef (&operands)[Count], const Saved& 
   return Recorder::record(op, std::move(y), std::span<const VarRef, Count>(operands), saved, at);
 }
 
-// Errors. A NamedVar is an argument as the message shows it; two words, so that checks pass it in registers.
+// Errors. A NamedVar is an argument as the message shows it: two words, which checks pass in registers.
 struct NamedVar {
-  const char* name;
+  const char* name;  // ends with 0
   const Var& var;
 };
 

@@ -12,13 +12,13 @@
 
 namespace weft {
 
-// A var, a tensor or a number, with the user's line: what operators take, within one expression. `x * 2`
-// records one op, with 2 as its attribute.
+// A var, a tensor or a number, with the user's line: what operators take. `x * 2` records one op, with 2 as
+// its attribute. Not to be kept: it owns nothing, and what it was made from may end with the expression.
 class Operand {
  public:
   Operand(const Var& var, SourceLocation at = SourceLocation::current()) : var_(&var), at_(at) {}
   Operand(double number, SourceLocation at = SourceLocation::current()) : number_(number), at_(at) {}
-  // `constant` lives as long as the expression, and an operand that is no tensor does without one.
+  // `constant` is not for callers: it lives as long as the expression.
   Operand(Tensor tensor, SourceLocation at = SourceLocation::current(), Var&& constant = Var())
       : var_(&constant), at_(at) {
     constant = Var(std::move(tensor));

@@ -25,8 +25,8 @@ namespace detail {
 
 class Pool;
 
-// The type of every tensor that has it, one object for each as long as the process runs: types are equal
-// where they are the same object.
+// The type of every tensor that has it, one object for each as long as the process runs, of about 120 bytes:
+// types are equal where they are the same object.
 struct SharedType : TensorType {
   std::int64_t elements;
 };
@@ -143,7 +143,7 @@ class Tensor {
   bool is_only_handle() const { return storage_ && storage_->references.is_one(); }
   // A copy of a handle that the caller alone can reach: the first copy needs no atomic addition.
   Tensor share() { return is_only_handle() ? share_only_handle() : *this; }
-  Tensor share_only_handle() {
+  Tensor share_only_handle() {  // where it is
     storage_->references.add_to_one();
     return Tensor(storage_);
   }

@@ -18,9 +18,9 @@ static std::size_t room_in(const std::vector<T>& array) {
 }
 
 void Graph::update_room() {
-  room_ = tables_->observer
-              ? 0
-              : std::min({room_in(nodes_), room_in(edge_source_), room_in(edge_target_), room_in(kept_)});
+  const std::size_t ids = std::numeric_limits<NodeId>::max() - 1 - node_count();
+  room_ = std::min({ids, room_in(nodes_), room_in(edge_source_), room_in(edge_target_), room_in(kept_)});
+  if (tables_->observer) room_ = 0;
 }
 
 // For a node, its edges and what it keeps: then recording it cannot fail halfway.
@@ -156,13 +156,14 @@ Var Recorder::amend(const Var& recorded, const Op* op, Tensor value) {
 
 Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const VarRef> operands, Saved saved,
                      SourceLocation at) {
+  const TensorType& type = y.type();
   const bool all_recorded = std::ranges::all_of(operands, [](VarRef x) { return x.var->is_recorded(); });
   NodeId constant = all_recorded ? no_node : graph.append_constants(operands, at);
-  const bool differentiable = is_floating(y.dtype()) && std::ranges::any_of(operands, [](VarRef x) {
+  const bool differentiable = is_floating(type.dtype) && std::ranges::any_of(operands, [](VarRef x) {
                                 return is_differentiable(*x.var);
                               });
-  graph.make_room(operands.size(), operands.size() + 2);
-  const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
+  graph.make_room(operands.size(), operands.size() + 16);  // and for what nodes of one operand keep
+  const NodeId n = graph.begin_node(op, type, NodeKind::op, differentiable, at);
   std::uint32_t slot = 0;
   for (const auto [var] : operands) {
     const NodeId input = var->is_recorded() ? var->id() : constant++;
@@ -172,7 +173,7 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const Var
     ++slot;
   }
   if (differentiable && saved.output) graph.keep(y.share(), kept_output);
-  if (differentiable && saved.extra.defined()) graph.keep_copy(saved.extra, kept_extra);
+  if (differentiable && saved.extra.defined()) graph.keep(std::move(saved.extra), kept_extra);
   const auto kept = static_cast<std::uint32_t>(graph.kept_.size()) - graph.nodes_.back().first_kept;
   Var var = graph.end_node(std::move(y), slot, kept);
   graph.update_room();
@@ -215,6 +216,7 @@ void Graph::clear() {
   has_released_ = false;
   tables_->clear();
   const std::uint64_t epoch = (next_place_ >> 32) + 1;
+  if (epoch >> 32) tables_->parameter_index.clear();
   next_place_ = (epoch >> 32 ? 1 : epoch) << 32;  // 0 means: not recorded
 }
 

@@ -135,7 +135,7 @@ bool Gradients::takes_scattered(int i) const {
 }
 
 void Gradients::set_scattered(int i, ScatteredGradient gradient) {
-  scattered_->put(operand(i), std::move(gradient));
+  scattered_->put(operand(i), static_cast<std::size_t>(i), std::move(gradient));
 }
 
 const ScatteredGradient* Gradients::scattered() const {

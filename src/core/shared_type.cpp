@@ -42,7 +42,7 @@ struct Registry {
 }  // namespace
 
 const SharedType* detail::shared_type(const Shape& shape, DType dtype) {
-  static constinit thread_local std::array<const SharedType*, 32> recent{};
+  static constinit thread_local std::array<const SharedType*, 16> recent{};
   const SharedType*& entry = recent[hash_of(shape, dtype) % recent.size()];
   if (!entry || !is(*entry, shape, dtype)) entry = registered(shape, dtype);
   return entry;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/graph_tables.hpp"
+#include "gradient/fitted.hpp"
 #include "kernels/elementwise.hpp"
 #include "weft/gradient.hpp"
 #include "weft/op.hpp"
@@ -201,9 +202,17 @@ class Engine {
     lend_output(n);
     graph_.op(n)->backward(y_, gy, gx_);
     take_back_output();
-    if (!memory_.scattered.empty()) memory_.scattered.drop(n);
+    if (!memory_.scattered.empty()) drop_scattered(n, results);
     if (gx_.gy_) gx_.gy_->value_ = Tensor();
     if (observer_) observer_->rule_ended(n, graph_.inputs(n), results);
+  }
+
+  // What the rule of n has read, and what it set and then replaced.
+  [[gnu::noinline]] void drop_scattered(NodeId n, std::span<const Var> results) {
+    memory_.scattered.drop(n);
+    for (std::size_t i = 0; i < results.size(); ++i) {
+      if (results[i].defined()) memory_.scattered.drop_new(graph_.inputs(n)[i], i);
+    }
   }
 
   void add_context(Error& error, NodeId n) {
@@ -218,13 +227,16 @@ class Engine {
   [[gnu::noinline]] void accumulate(NodeId input, Var g) {
     Var& slot = memory_.gradients[input];
     ScatteredGradients::Entry* scattered = memory_.scattered.find(input);
-    if (scattered && !scattered->has_arrived && !slot.defined()) {
+    const bool is_scattered = scattered && !scattered->has_arrived && !g.defined();
+    if (is_scattered && !slot.defined()) {
       scattered->has_arrived = true;
       slot = scattered->gradient.gy;  // stands for it until the rule of `input` reads it
       return;
     }
-    Var& missing = scattered && scattered->has_arrived ? slot : g;
-    if (scattered) missing = written_out(input);
+    if (is_scattered)
+      g = written_out(input);
+    else if (scattered && scattered->has_arrived)
+      slot = written_out(input);
     g = fitted(g, graph_.type(input));
     if (slot.defined())
       add_to_slot(slot, g);
@@ -236,15 +248,6 @@ class Engine {
     return Recorder::unrecorded(memory_.scattered.take_written(n, graph_.type(n).shape), &graph_);
   }
 
-  static Var fitted(const Var& g, const TensorType& wanted) {
-    if (!g.defined()) throw GraphError("the rule set no gradient for an operand that wants one");
-    if (g.dtype() != wanted.dtype) {
-      throw DTypeError(fmt::format("the rule set a gradient of {} for an operand of {}", name(g.dtype()),
-                                   name(wanted.dtype)));
-    }
-    return g.shape() == wanted.shape ? g : undo_broadcast(g, wanted.shape);
-  }
-
   void add_to_slot(Var& slot, const Var& g) {
     if (record_) {
       slot = add(slot, g);
@@ -253,20 +256,6 @@ class Engine {
     Tensor sum = std::exchange(slot, Var()).value();
     add_to(sum, g.value());
     slot = Recorder::unrecorded(std::move(sum), &graph_);
-  }
-
-  static Var undo_broadcast(const Var& g, Shape shape) {  // a copy: recording moves the array
-    if (!broadcastable_to(shape, g.shape())) {
-      throw ShapeError(fmt::format("the rule set a gradient of shape {} for an operand of shape {}",
-                                   to_string(g.shape()), to_string(shape)));
-    }
-    const int added = g.rank() - shape.rank();
-    Ints axes;
-    for (int axis = 0; axis < g.rank(); ++axis) {
-      if (axis < added || shape[axis - added] != g.extent(axis)) axes.push_back(axis);
-    }
-    const Var summed = axes.empty() ? g : sum(g, {.axes = axes});
-    return summed.shape() == shape ? summed : reshape(summed, shape.extents());
   }
 
   void release(NodeId n) {

@@ -12,6 +12,7 @@ class ScatteredGradients {
  public:
   struct Entry {
     NodeId node;
+    std::size_t operand;  // of the rule that set it
     ScatteredGradient gradient;
     bool has_arrived = false;  // the engine took it from the rule that set it
   };
@@ -23,7 +24,14 @@ class ScatteredGradients {
     const auto found = std::ranges::find(entries_, n, &Entry::node);
     return found == entries_.end() ? nullptr : &*found;
   }
-  void put(NodeId n, ScatteredGradient gradient) { entries_.push_back({n, std::move(gradient)}); }
+  void put(NodeId n, std::size_t operand, ScatteredGradient gradient) {
+    entries_.push_back({n, operand, std::move(gradient)});
+  }
+  void drop_new(NodeId n, std::size_t operand) {  // what the rule that runs set for its operand
+    std::erase_if(entries_, [=](const Entry& entry) {
+      return entry.node == n && entry.operand == operand && !entry.has_arrived;
+    });
+  }
   void drop(NodeId n) {
     std::erase_if(entries_, [n](const Entry& entry) { return entry.node == n; });
   }

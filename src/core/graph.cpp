@@ -209,7 +209,6 @@ void Graph::clear() {
   edge_target_.clear();
   kept_.clear();
   nodes_.emplace_back(0, 0);
-  update_room();
   scopes_.resize(1);
   scope_ = 0;
   op_memory_ = op_memory_end_ = nullptr;
@@ -218,6 +217,7 @@ void Graph::clear() {
   const std::uint64_t epoch = (next_place_ >> 32) + 1;
   if (epoch >> 32) tables_->parameter_index.clear();
   next_place_ = (epoch >> 32 ? 1 : epoch) << 32;  // 0 means: not recorded
+  update_room();
 }
 
 // ---- reading the record -----------------------------------------------------------------------------------

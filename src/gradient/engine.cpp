@@ -173,7 +173,7 @@ class Engine {
       const NodeId input = graph_.edge_target_[first];
       Var& slot = memory_.gradients[input];
       if ((memory_.active[input] & influenced) && !slot.defined()) {  // the result goes there at once
-        call_rule(n, first, {&slot, 1});
+        run_rule(n, first, {&slot, 1});
         if (!slot.defined() || &slot.value().type() != &graph_.type(input))
           accumulate(input, std::exchange(slot, Var()));
         return;
@@ -185,7 +185,7 @@ class Engine {
   [[gnu::noinline]] void call_rule_and_accumulate(NodeId n, std::uint32_t first, std::uint32_t count) {
     std::vector<Var>& results = memory_.results;
     if (count > results.size()) results.resize(count);
-    call_rule(n, first, {results.data(), count});
+    run_rule(n, first, {results.data(), count});
     for (operand_ = 0; operand_ < count; ++operand_) {
       const NodeId input = graph_.edge_target_[first + operand_];
       Var g = std::exchange(results[operand_], Var());
@@ -194,7 +194,7 @@ class Engine {
     operand_ = 0;
   }
 
-  [[gnu::always_inline]] void call_rule(NodeId n, std::uint32_t first_edge, std::span<Var> results) {
+  [[gnu::always_inline]] void run_rule(NodeId n, std::uint32_t first_edge, std::span<Var> results) {
     graph_.rule_node_ = n;
     if (record_) enter_gradient_scope(graph_.scope_of(n));
     Var& gy = memory_.gradients[n];

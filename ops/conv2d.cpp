@@ -51,9 +51,9 @@ struct Conv2d final : Op {
     const Tensor x = gx.input(0).value();
     if (const ScatteredGradient* at = gx.scattered()) {
       const Tensor g = options.relu ? relu_gradient_kernel(at->y, at->gy) : at->gy;
-      return narrow::parameter_gradients(c, x, {}, g, at->positions);
+      return narrow::scattered_parameter_gradients(c, x, g, at->positions);
     }
-    return narrow::parameter_gradients(c, x, options.relu ? y.value() : Tensor(), gy.value(), {});
+    return narrow::parameter_gradients(c, x, options.relu ? y.value() : Tensor(), gy.value());
   }
   bool is_first_layer(const Gradients& gx) const {
     return !gx.recording() && !gx.wants(0) && gx.wants(1) &&

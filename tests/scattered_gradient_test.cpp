@@ -44,6 +44,7 @@ struct Layer {
   std::int64_t in, out;
   Conv2dOptions conv;
   Pool2dOptions pool;
+  Size2 taps = {4, 3};
 };
 
 const std::vector<Layer> layers = {
@@ -56,6 +57,9 @@ const std::vector<Layer> layers = {
     {4, 17, Conv2dOptions(), {.window = Size2(3, 2), .stride = Size2(1, 3), .padding = Padding(1, 1, 0, 1)}},
     {1, 1, {.padding = same}, {.window = 3, .stride = 5}},  // some positions are in no window
     {3, 9, {.padding = 3}, {.window = 1}},
+    {3, 17, {.stride = 2, .padding = 3}, {.window = 3, .stride = 2, .padding = 1}, 7},
+    {1, 8, {.padding = same}, {.window = 2}, 1},
+    {4, 3, {.stride = Size2(5, 9), .padding = Padding(3, 0, 2, 0)}, {.window = 1}, {2, 5}},
 };
 
 }  // namespace
@@ -70,7 +74,7 @@ TEST_CASE("a max pooling's gradient that stays scattered is what it is written o
           CAPTURE(layer.in, layer.out, fused, separate);
           Graph g;
           const Var x = Var(drawn("x", {3, 13, 17, layer.in}, dtype));
-          const Var w = g.input(drawn("w", {4, 3, layer.in, layer.out}, dtype));
+          const Var w = g.input(drawn("w", {layer.taps.h, layer.taps.w, layer.in, layer.out}, dtype));
           const Var b = g.input(drawn("b", {layer.out}, dtype));
           Conv2dOptions options = layer.conv;
           options.relu = fused;
@@ -150,17 +154,27 @@ TEST_CASE("a rule that sets no gradient is an error where a scattered one has ar
                     Catch::Contains("the rule set no gradient for an operand that wants one"));
 }
 
-TEST_CASE("what is not finite in an image reaches the gradient of its filter through zeros",
-          "[conv2d][pool2d]") {
-  for (const double value : {std::nan(""), HUGE_VAL}) {
+TEST_CASE(
+    "what is not finite in an image reaches the gradient of its filter through zeros, never its padding",
+    "[conv2d][pool2d]") {
+  const bool in_image = GENERATE(true, false);
+  const double value = GENERATE(std::nan(""), HUGE_VAL);
+  Tensor images = drawn("x", {3, 8, 8, 2}, DType::f64), weights = drawn("weights", {3, 2, 2, 3}, DType::f64);
+  // Of the second image, and of a window at its border.
+  (in_image ? images : weights).mutable_values<double>()[in_image ? 8 * 8 * 2 + 5 : 2 * 2 * 3] = value;
+  const auto gradient_of = [&](DType dtype, const GradientOptions& options) {
     Graph g;
-    Tensor images = drawn("x", {3, 8, 8, 2}, DType::f64);
-    images.mutable_values<double>()[8 * 8 * 2 + 5] = value;  // of the second image
-    const Var w = g.input(drawn("w", {3, 3, 2, 3}, DType::f64));
-    const Var loss = sum(pool2d(conv2d(Var(images), w, {.padding = same}), {.window = 4}));
-    const Tensor found = gradient(loss, w).value();
-    REQUIRE_FALSE(std::isfinite(found.values<double>()[0] + found.values<double>()[3]));
-    require_alike(loss, std::vector{w}, 1e-11);
+    const Var w = g.input(drawn("w", {3, 3, 2, 3}, dtype));
+    const Var y = conv2d(Var(images.to(dtype)), w, {.padding = same});
+    return gradient(sum(pool2d(y, {.window = 4}) * Var(weights.to(dtype))), w, options).value();
+  };
+  // Recorded in f32: a convolution's gradient in f64 is a matrix product, in which padding counts as zeros.
+  const Tensor expected = gradient_of(DType::f32, {.record = true});
+  REQUIRE(std::isfinite(expected.values<float>()[3]) != in_image);
+  REQUIRE_FALSE(std::isfinite(expected.values<float>()[27]));
+  for (const DType dtype : {DType::f64, DType::f32}) {
+    CAPTURE(in_image, value, dtype);
+    CHECK(largest_difference(gradient_of(dtype, {}), expected) <= 2e-4);
   }
 }
 

@@ -13,15 +13,29 @@ namespace {
 
 constexpr std::int64_t most_channels = 4;
 
-// What a short block of channels has too much of is the next positions', which are stored later.
-template <class T>
-[[gnu::always_inline]] inline void store_output(const Line<T>& line, std::int64_t j,
-                                                typename Lanes<T>::Vector sum, T* y, std::int64_t width) {
-  if (line.relu) sum = sum < 0 ? typename Lanes<T>::Vector{} : sum;
-  T* to = y + j * line.out_channels;
-  const bool fits = (line.positions - j) * line.out_channels >= Lanes<T>::count;
-  if (width == Lanes<T>::count || (width == line.out_channels && fits)) return Lanes<T>::store(sum, to);
-  for (std::int64_t l = 0; l < width; ++l) to[l] = sum[l];
+// The outputs of one block of channels at `count` positions from j on.
+template <int count, class T>
+[[gnu::always_inline]] inline void store_outputs(const Line<T>& line, std::int64_t j,
+                                                 typename Lanes<T>::Vector (&sums)[count], T* y,
+                                                 std::int64_t width) {
+  constexpr int lanes = Lanes<T>::count;
+  const std::int64_t step = line.out_channels;
+  T* to = y + j * step;
+  if (line.relu) {
+#pragma GCC unroll 12
+    for (auto& sum : sums) sum = sum < 0 ? typename Lanes<T>::Vector{} : sum;
+  }
+  // What a short block has too much of is the next positions', which are stored later.
+  const bool fits = (line.positions - (j + count - 1)) * step >= lanes;
+  if (width == lanes || (width == step && fits)) {
+#pragma GCC unroll 12
+    for (int k = 0; k < count; ++k) Lanes<T>::store(sums[k], to + k * step);
+    return;
+  }
+  T values[count][lanes];
+#pragma GCC unroll 12
+  for (int k = 0; k < count; ++k) Lanes<T>::store(sums[k], values[k]);
+  for (int k = 0; k < count; ++k) std::copy_n(values[k], width, to + k * step);
 }
 
 // Outputs at `tile` inner positions from j on, of one block of channels, whose filter is w [lines, run,
@@ -33,7 +47,9 @@ template <int step, class T>
   constexpr int lanes = Lanes<T>::count;
   const std::int64_t x_step = step > 0 ? step : line.x_step;
   Vector sums[tile];
-  for (Vector& sum : sums) sum = Lanes<T>::load(b);
+  const Vector start = Lanes<T>::load(b);
+#pragma GCC unroll 12
+  for (Vector& sum : sums) sum = start;
   const T* x = line.x + j * x_step - line.margin;
   for (std::int64_t p = 0; p < line.lines; ++p, x += line.x_line, w += line.run * lanes) {
     for (std::int64_t t = 0; t < line.run; ++t) {
@@ -42,7 +58,7 @@ template <int step, class T>
       for (int k = 0; k < tile; ++k) sums[k] += filter * x[k * x_step + t];
     }
   }
-  for (int k = 0; k < tile; ++k) store_output(line, j + k, sums[k], y, width);
+  store_outputs(line, j, sums, y, width);
 }
 
 // The output at position j, of the taps within the image. Four sums at a time: one would wait for itself.
@@ -61,7 +77,8 @@ template <class T>
     }
     for (; t < last; ++t) sums[0] += Lanes<T>::load(w + t * lanes) * x[t];
   }
-  store_output(line, j, (sums[0] + sums[1]) + (sums[2] + sums[3]), y, width);
+  Vector total[1] = {(sums[0] + sums[1]) + (sums[2] + sums[3])};
+  store_outputs(line, j, total, y, width);
 }
 
 template <int step, class T>

@@ -14,13 +14,15 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
 
 // Gradients of w and b at once, without a tensor of relu's gradient between. `y` is the output where it was
 // made with relu and gy is not yet relu's gradient, undefined otherwise. Output positions at which gy is zero
-// are skipped, as max pooling leaves many: where the image is finite, 0 x adds nothing. With `positions`, gy
-// is what is to be added there (scatter_by_position()), and is never written out as a whole; y must be
-// undefined.
+// are skipped: where the image is finite, 0 x adds nothing.
 struct ParameterGradients {
   Tensor w, b;
 };
 ParameterGradients parameter_gradients(const Convolution& c, const Tensor& x, const Tensor& y,
-                                       const Tensor& gy, const Tensor& positions);
+                                       const Tensor& gy);
+// The same where gy is to be added at `positions` (scatter_by_position()), as max pooling's gradient is: the
+// work is that of its elements, not of the output's.
+ParameterGradients scattered_parameter_gradients(const Convolution& c, const Tensor& x, const Tensor& gy,
+                                                 const Tensor& positions);
 
 }  // namespace weft::narrow

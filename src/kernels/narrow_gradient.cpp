@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <optional>
 
 #include "kernels/elementwise.hpp"
 #include "kernels/narrow_convolution.hpp"
@@ -20,7 +19,6 @@ struct Band {
   const T *gy, *y;
   std::int64_t lines;
   std::int64_t x_next, y_next;  // elements of x and of gy from one line's to the next
-  std::int64_t step;            // elements of gy from one position's to the next
   std::int64_t width, readable;
   bool all;  // zeros too
 };
@@ -66,7 +64,7 @@ WEFT_VECTOR_LOOP void gather(const Line<T>& line, const Band<T>& band, std::int6
   using Vector = typename Lanes<T>::Vector;
   // Copies: as far as the compiler knows, writing `at` may change what they are copies of.
   std::int64_t* at = gathered.at;
-  const std::int64_t step = band.step, width = band.width;
+  const std::int64_t step = line.out_channels, width = band.width;
   const bool all = band.all;
   std::int64_t count = 0;
   for (std::int64_t i = 0; i < band.lines; ++i) {
@@ -165,54 +163,6 @@ std::int64_t band_lines(const WindowAxis& h, std::int64_t i, std::int64_t most) 
   return lines;
 }
 
-// A scattered gradient, of which one image at a time is written out, few enough elements for a cache, in
-// whole blocks of channels.
-template <class T>
-class WrittenImage {
- public:
-  WrittenImage(const Convolution& c, const Tensor& gy, const Tensor& positions)
-      : gy_(gy.values<T>().data()),
-        positions_(positions.values<std::int32_t>().data()),
-        rows_(gy.extent(1) * gy.extent(2)),
-        channels_(c.out_channels),
-        step_(block_count(c, Lanes<T>::count) * Lanes<T>::count),
-        memory_(Tensor::zeros({c.positions() / c.images, step_}, dtype_of<T>())) {}
-  std::int64_t step() const { return step_; }
-
-  const T* image(std::int64_t n) {
-    if (n != written_) {
-      if (written_ >= 0) for_each([](T& to, T) { to = 0; });
-      written_ = n;
-      for_each([](T& to, T value) { to += value; });
-    }
-    return memory_.values<T>().data();
-  }
-
- private:
-  template <class F>
-  void for_each(F f) {
-    T* image = memory_.mutable_values<T>().data();
-    for (std::int64_t row = written_ * rows_; row < (written_ + 1) * rows_; ++row) {
-      const std::int32_t* at = positions_ + row * channels_;
-      for (std::int64_t k = 0; k < channels_; ++k) f(image[at[k] * step_ + k], gy_[row * channels_ + k]);
-    }
-  }
-
-  const T* gy_;
-  const std::int32_t* positions_;
-  std::int64_t rows_, channels_, step_;
-  Tensor memory_;
-  std::int64_t written_ = -1;
-};
-
-template <class T>
-WEFT_VECTOR_LOOP bool is_finite(const T* x, std::int64_t count) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < count; ++i) sum += x[i] * T(0);
-  return sum == T(0);
-}
-
 // Of one range of output lines: gw [block, taps, lanes], then gb [block, lanes].
 template <class T>
 struct Sums {
@@ -221,8 +171,7 @@ struct Sums {
 
 template <class T>
 struct Operands {
-  const T *x, *y;  // y: null without relu
-  const Tensor &gy, &positions;
+  const T *x, *y, *gy;  // y: null without relu
 };
 
 template <class T>
@@ -235,10 +184,7 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
   const std::int64_t most = std::max<std::int64_t>(1, most_gathered / line.positions);
   Tensor at({most * line.positions + 1}, DType::i64), g({most * line.positions, lanes}, dtype_of<T>());
   Gathered<T> gathered{at.mutable_values<std::int64_t>().data(), g.mutable_values<T>().data()};
-  const T* dense = from.gy.template values<T>().data();
-  std::optional<WrittenImage<T>> written;
-  if (from.positions.defined()) written.emplace(c, from.gy, from.positions);
-  const std::int64_t step = written ? written->step() : c.out_channels, y_line = line.positions * step;
+  const std::int64_t y_line = line.positions * c.out_channels;
   bool all = false;
   for (std::int64_t n = begin, count = 0; n < end; n += count) {
     const std::int64_t image = n / h.positions, i = n % h.positions;
@@ -246,18 +192,15 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
     if (n == begin || i == 0) all = !is_finite(x, x_image);
     count = band_lines(h, i, std::min({most, end - n, h.positions - i}));
     const std::int64_t p = place(line, c, x, i);
-    const T* gy = written ? written->image(image) : dense;
-    const std::int64_t first = (written ? i : n) * y_line;
-    const std::int64_t elements = (written ? 1 : c.images) * h.positions * y_line;
+    const std::int64_t first = n * y_line, elements = c.images * h.positions * y_line;
     for (std::int64_t block = 0; block * lanes < c.out_channels; ++block) {
       const std::int64_t channel = block * lanes;
-      const Band<T> band{.gy = gy + first + channel,
+      const Band<T> band{.gy = from.gy + first + channel,
                          .y = from.y ? from.y + first + channel : nullptr,
                          .lines = count,
                          .x_next = h.stride * line.x_line,
                          .y_next = y_line,
-                         .step = step,
-                         .width = std::min<std::int64_t>(lanes, step - channel),
+                         .width = std::min<std::int64_t>(lanes, c.out_channels - channel),
                          .readable = elements - first - channel,
                          .all = all};
       add_band(line, band, gathered, sums.w + (block * c.taps() + p * line.run) * lanes, sums.b + channel);
@@ -302,12 +245,11 @@ ParameterGradients gradients_of(const Convolution& c, const Operands<T>& from) {
 }  // namespace
 
 ParameterGradients parameter_gradients(const Convolution& c, const Tensor& x, const Tensor& y,
-                                       const Tensor& gy, const Tensor& positions) {
+                                       const Tensor& gy) {
   return visit_floating(x.dtype(), [&]<class T>() {
     const Operands<T> from{.x = x.values<T>().data(),
                            .y = y.defined() ? y.values<T>().data() : nullptr,
-                           .gy = gy,
-                           .positions = positions};
+                           .gy = gy.values<T>().data()};
     return gradients_of(c, from);
   });
 }

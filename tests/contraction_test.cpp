@@ -104,6 +104,22 @@ TEST_CASE("matmul is the sum of products for all four ways to transpose", "[matm
   CHECK_THAT(values_of(y.value()), Equals(expected));
 }
 
+TEST_CASE("matmul with few columns is the sum of products for every number of them", "[matmul]") {
+  const ThreadsRestored three(3);
+  const std::int64_t n = GENERATE(range(7, 31));
+  const auto [transpose_a, m, k] =
+      GENERATE(table<bool, std::int64_t, std::int64_t>({{true, 1003, 37},
+                                                        {true, 1024, 128},
+                                                        {false, 45, 523},       // rows are divided
+                                                        {false, 103, 1101}}));  // sums are
+  const Tensor a = integers(transpose_a ? Shape{k, m} : Shape{m, k}, DType::f32, 1);
+  const Tensor b = integers({k, n}, DType::f32, 2);
+  const MatmulOptions options{.transpose_a = transpose_a};
+  std::vector<double> expected(static_cast<std::size_t>(m * n));
+  multiply(values_of(a).data(), values_of(b).data(), m, k, n, options, expected.data());
+  CHECK(values_of(matmul(a, b, options).value()) == expected);
+}
+
 TEST_CASE("matmul broadcasts the axes in front of the matrices", "[matmul]") {
   struct Case {
     Shape a, b, y;

@@ -106,10 +106,10 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
 }  // namespace
 
 void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
-  const bool in_blas = packs_badly(s);
-  if (is_deep(s)) return by_depth<float>(in_blas ? blas<float, cblas_sgemm> : onednn::gemm, s, a, b, c);
-  if (!onednn::has_avx512() && is_thin(s)) return by_results<float>(thin_product, s, a, b, c);
-  if (in_blas) return by_results<float>(blas<float, cblas_sgemm>, s, a, b, c);
+  const bool in_thin = !onednn::has_avx512() && is_thin(s), in_blas = packs_badly(s);
+  const Product<float> product = in_thin ? thin_product : in_blas ? blas<float, cblas_sgemm> : onednn::gemm;
+  if (is_deep(s)) return by_depth<float>(product, s, a, b, c);
+  if (in_thin || in_blas) return by_results<float>(product, s, a, b, c);
   onednn::gemm(s, a, b, c);
 }
 

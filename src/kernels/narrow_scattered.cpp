@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <utility>
@@ -123,18 +122,24 @@ WEFT_VECTOR_LOOP void add_products(const List<T>& list, const T* x, const std::i
   for (int k = 0; k < width; ++k) Lanes<T>::store(sum[k], sums + k * lanes);
 }
 
+template <class T, int... k>
+void add_products(int width, const List<T>& list, const T* x, const std::int64_t* registers, T* sums,
+                  std::integer_sequence<int, k...>) {
+  static constexpr void (*widths[])(const List<T>&, const T*, const std::int64_t*,
+                                    T*) = {add_products<k + 1, T>...};
+  widths[width - 1](list, x, registers, sums);
+}
+
 // The same for all registers of a channel, shared out evenly.
 template <class T>
 void add_list(const List<T>& list, const T* x, const Layout<T>& layout, T* sums) {
-  constexpr auto adders = []<int... k>(std::integer_sequence<int, k...>) {
-    return std::array{add_products<k + 1, T>...};
-  }
-  (std::make_integer_sequence<int, most_sums>());
   const auto registers = layout.registers.template values<std::int64_t>();
-  std::int64_t passes = (std::ssize(registers) + most_sums - 1) / most_sums;
-  for (std::int64_t k = 0, width = 0; k < std::ssize(registers); k += width, --passes) {
-    width = (std::ssize(registers) - k + passes - 1) / passes;
-    adders[width - 1](list, x, registers.data() + k, sums + k * Lanes<T>::count);
+  const int count = static_cast<int>(registers.size());
+  int passes = (count + most_sums - 1) / most_sums;
+  for (int k = 0, width = 0; k < count; k += width, --passes) {
+    width = (count - k + passes - 1) / passes;
+    add_products(width, list, x, registers.data() + k, sums + k * Lanes<T>::count,
+                 std::make_integer_sequence<int, most_sums>());
   }
 }
 

@@ -62,10 +62,11 @@ decltype(auto) visit_dtype(DType dtype, F&& f) {
 
 // The same for f32 and f64 alone; throws DTypeError for others.
 template <class F>
-decltype(auto) visit_floating(DType dtype, F&& f) {
-  if (dtype == DType::f64) return std::forward<F>(f).template operator()<double>();
-  if (dtype != DType::f32) detail::throw_not_floating(dtype);
-  return std::forward<F>(f).template operator()<float>();
+[[gnu::always_inline]] inline decltype(auto) visit_floating(DType dtype, F&& f) {
+  if (dtype == DType::f32) [[likely]]
+    return std::forward<F>(f).template operator()<float>();
+  if (dtype != DType::f64) detail::throw_not_floating(dtype);
+  return std::forward<F>(f).template operator()<double>();
 }
 
 }  // namespace weft

@@ -124,6 +124,8 @@ struct Saved {
   Tensor extra = {};
 };
 constexpr std::uint32_t operand(int i) { return 1u << i; }
+// What a kept value is where it is no operand's, whose number stands in this place.
+inline constexpr std::uint32_t kept_output = 0xffffffff, kept_extra = 0xfffffffe;
 
 struct GraphOptions {
   std::uint64_t seed = 0;  // of stochastic ops

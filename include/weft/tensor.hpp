@@ -66,6 +66,7 @@ struct Storage {
 };
 
 void release(Storage* storage) noexcept;  // the last handle is gone
+struct NewTensor;
 
 }  // namespace detail
 
@@ -150,6 +151,7 @@ class Tensor {
   bool shares_storage(const Tensor& other) const;
 
  private:
+  friend struct detail::NewTensor;
   explicit Tensor(detail::Storage* storage) : storage_(storage) {}
   const detail::Storage& storage() const {
     if (!storage_) throw_undefined();

@@ -36,49 +36,12 @@ void Graph::update_room() {
   make(kept_, kept);
 }
 
-// emplace_back() into room that was made.
-template <class T, class... Arguments>
-[[gnu::always_inline]] static inline void push(std::vector<T>& array, Arguments&&... arguments) {
-  if (array.size() == array.capacity()) __builtin_unreachable();
-  array.emplace_back(std::forward<Arguments>(arguments)...);
-}
-
 Graph::Graph(const GraphOptions& options) : options_(options), tables_(std::make_unique<Tables>()) {
   scopes_.push_back({0, {}});
   nodes_.emplace_back(0, 0);
 }
 Graph::~Graph() = default;
 
-inline NodeId Graph::begin_node(const Op* op, const TensorType& type, NodeKind kind, bool differentiable,
-                                const SourceLocation& at) {
-  const bool in_rule = rule_node_ != no_node;
-  Node& node = nodes_.back();
-  node.op = op;
-  node.name = 0;
-  node.type = &type;
-  node.scope = scope_;
-  node.rule_of = rule_node_;
-  node.file = in_rule ? nodes_[rule_node_].file : at.file;
-  node.line = in_rule ? nodes_[rule_node_].line : static_cast<std::uint32_t>(at.line);
-  node.kind = kind;
-  node.differentiable = differentiable;
-  node.released = false;
-  return node_count();
-}
-
-inline void Graph::append_edge(NodeId n, NodeId input) {
-  push(edge_source_, n);
-  push(edge_target_, input);
-}
-
-inline Var Graph::end_node(Tensor&& y, std::uint32_t edges, std::uint32_t kept) {
-  push(nodes_, nodes_.back().first_edge + edges, nodes_.back().first_kept + kept);
-  return Var(std::move(y), this, next_place_++);
-}
-
-[[gnu::always_inline]] inline void Graph::keep(Tensor&& value, std::uint32_t what) {
-  push(kept_, std::move(value), what);
-}
 [[gnu::noinline]] void Graph::keep_copy(const Tensor& value, std::uint32_t what) {
   keep(Tensor(value), what);
 }
@@ -185,22 +148,6 @@ Var Recorder::append(Graph& graph, const Op* op, Tensor&& y, std::span<const Var
                                                         bool saves_output, const SourceLocation& at) {
   const VarRef operands[] = {x};
   return append(*x.graph_, op, std::move(y), operands, {.output = saves_output}, at);
-}
-
-// The same for one recorded operand, which is not kept. Mostly there is room: then nothing is called and
-// nothing repeated, for which the processor's registers would have to be saved.
-Var Recorder::append_one(const Op* op, Tensor&& y, const Var& x, bool saves_output,
-                         const SourceLocation& at) {
-  Graph& graph = *x.graph_;
-  if (graph.room_ == 0 || !y.is_only_handle())
-    return append_one_in_more_room(op, std::move(y), x, saves_output, at);
-  --graph.room_;
-  const bool differentiable = graph.is_differentiable(x.id()) && is_floating(y.dtype());
-  const NodeId n = graph.begin_node(op, y.type(), NodeKind::op, differentiable, at);
-  graph.append_edge(n, x.id());
-  const bool keeps = differentiable && saves_output;
-  if (keeps) graph.keep(y.share_only_handle(), kept_output);
-  return graph.end_node(std::move(y), 1, keeps ? 1 : 0);
 }
 
 void Graph::clear() {

@@ -15,10 +15,6 @@
 
 namespace weft {
 
-// What `Graph::Kept::what` says besides an operand's number.
-inline constexpr std::uint32_t kept_output = 0xffffffff;
-inline constexpr std::uint32_t kept_extra = 0xfffffffe;
-
 struct Graph::Tables {
   struct ParameterUse {
     Parameter parameter;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/new_tensor.hpp"
 #include "core/pool.hpp"
 
 #if __has_include(<sys/single_threaded.h>)
@@ -109,20 +110,9 @@ Tensor::Tensor(const Shape& shape, DType dtype) {
                                                           : new_storage(type, data_bytes);
 }
 
-// Not inlined, so that like() need not save the processor's registers.
-[[gnu::noinline]] static Tensor of_type(const TensorType& type) { return Tensor(type.shape, type.dtype); }
+Tensor detail::new_of_type(const TensorType& type) { return Tensor(type.shape, type.dtype); }
 
-// Most results are like an operand: its header says what else would be computed.
-Tensor Tensor::like(const Tensor& other) {
-  const detail::Storage& of = other.storage();
-  detail::Pool* pool = detail::Pool::current();
-  if (!of.is_plain || !pool || pool->is_checking() || !pool->has_block(of.size_class))
-    return of_type(*of.type);
-  auto* storage = static_cast<detail::Storage*>(pool->allocate_class(of.size_class));
-  void* data = reinterpret_cast<std::byte*>(storage) +
-               (static_cast<const std::byte*>(of.data) - reinterpret_cast<const std::byte*>(&of));
-  return Tensor(new (storage) detail::Storage(of.type, of.dtype, data, pool, of.size_class));
-}
+Tensor Tensor::like(const Tensor& other) { return detail::NewTensor::like(other); }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
   Tensor tensor(shape, dtype);

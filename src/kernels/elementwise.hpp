@@ -3,6 +3,7 @@
 //   Tensor y = map(x, Square{});
 #pragma once
 
+#include "core/new_tensor.hpp"
 #include "kernels/nest.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/vector_math.hpp"
@@ -23,6 +24,30 @@ template <class T, class F>
 WEFT_VECTOR_LOOP void zip_loop(const T* a, const T* b, T* y, std::int64_t count, F f) {
 #pragma omp simd
   for (std::int64_t i = 0; i < count; ++i) y[i] = f(a[i], b[i]);
+}
+
+// The same over several threads where it is much. Little is a call of the loop: what another thread would
+// read is not even put into memory.
+template <class T, class F>
+[[gnu::noinline]] void map_on_threads(const T* x, T* y, std::int64_t count, F f) {
+  parallel_for(count, elementwise_grain,
+               [=](std::int64_t begin, std::int64_t end) { map_loop(x + begin, y + begin, end - begin, f); });
+}
+template <class T, class F>
+[[gnu::always_inline]] inline void map_all(const T* x, T* y, std::int64_t count, F f) {
+  if (runs_here(count, elementwise_grain)) return map_loop(x, y, count, f);
+  map_on_threads(x, y, count, f);
+}
+template <class T, class F>
+[[gnu::noinline]] void zip_on_threads(const T* a, const T* b, T* y, std::int64_t count, F f) {
+  parallel_for(count, elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
+    zip_loop(a + begin, b + begin, y + begin, end - begin, f);
+  });
+}
+template <class T, class F>
+[[gnu::always_inline]] inline void zip_all(const T* a, const T* b, T* y, std::int64_t count, F f) {
+  if (runs_here(count, elementwise_grain)) return zip_loop(a, b, y, count, f);
+  zip_on_threads(a, b, y, count, f);
 }
 
 // Rows of y, and of operands that are read through strides; in the columns an operand goes on or stays.
@@ -75,14 +100,10 @@ void zip_broadcast(const T* a, const Shape& a_shape, const T* b, const Shape& b_
 
 // y_i = f(x_i), f32 or f64.
 template <class F>
-Tensor map(const Tensor& x, F f) {
-  Tensor y = Tensor::like(x);
+[[gnu::always_inline]] inline Tensor map(const Tensor& x, F f) {
+  Tensor y = detail::NewTensor::like(x);
   visit_floating(x.dtype(), [&]<class T>() {
-    const T* from = x.values<T>().data();
-    T* to = static_cast<T*>(y.mutable_data());
-    parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
-      detail::map_loop(from + begin, to + begin, end - begin, f);
-    });
+    detail::map_all(x.values<T>().data(), static_cast<T*>(y.mutable_data()), x.elements(), f);
   });
   return y;
 }
@@ -101,7 +122,7 @@ Tensor zip(const Tensor& a, const Tensor& b, F f) {
                    [&](std::int64_t begin, std::int64_t end) { loop(begin, end - begin); });
     };
     if (alike) {
-      whole([&](std::int64_t i, std::int64_t n) { detail::zip_loop(from_a + i, from_b + i, to + i, n, f); });
+      detail::zip_all(from_a, from_b, to, y.elements(), f);
     } else if (a.elements() == 1) {
       whole([&](std::int64_t i, std::int64_t n) {
         detail::zip_rows_first_fixed(from_a, from_b + i, to + i, {.rows = 1, .columns = n}, f);
@@ -123,9 +144,7 @@ Tensor map_in_place(Tensor x, F f) {
   if (!x.is_unique()) return map(x, f);
   visit_floating(x.dtype(), [&]<class T>() {
     T* values = static_cast<T*>(x.mutable_data());
-    parallel_for(x.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
-      detail::map_loop(values + begin, values + begin, end - begin, f);
-    });
+    detail::map_all(values, values, x.elements(), f);
   });
   return x;
 }
@@ -133,11 +152,8 @@ template <class F>
 Tensor zip_in_place(const Tensor& a, Tensor b, F f) {
   if (!b.is_unique() || &a.type() != &b.type()) return zip(a, b, f);
   visit_floating(b.dtype(), [&]<class T>() {
-    const T* from = static_cast<const T*>(a.data());
     T* values = static_cast<T*>(b.mutable_data());
-    parallel_for(b.elements(), elementwise_grain, [=](std::int64_t begin, std::int64_t end) {
-      detail::zip_loop(from + begin, values + begin, values + begin, end - begin, f);
-    });
+    detail::zip_all(static_cast<const T*>(a.data()), values, values, b.elements(), f);
   });
   return b;
 }

@@ -35,9 +35,12 @@ class ForcedThreads {
 
 // Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
 // f must not throw. The ranges depend on count, grain and the number of threads alone.
+inline bool runs_here(std::int64_t count, std::int64_t grain) {  // all of it, in one call
+  return count <= grain && detail::forced_threads == 0;
+}
 template <class F>
 [[gnu::always_inline]] inline void parallel_for(std::int64_t count, std::int64_t grain, F f) {
-  if (count > grain || detail::forced_threads != 0) return detail::parallel_calls(count, grain, f);
+  if (!runs_here(count, grain)) return detail::parallel_calls(count, grain, f);
   if (count > 0) f(std::int64_t{0}, count);
 }
 

@@ -54,8 +54,14 @@ class Engine {
     std::uint8_t* active = memory_.active.data();
     const Graph::Node* nodes = graph_.nodes_.data();
     const NodeId *source = graph_.edge_source_.data(), *target = graph_.edge_target_.data();
+    NodeId last = no_node;  // mostly the next one's operand: its mark need not come back from memory
+    std::uint8_t mark = 0;
     for (std::uint32_t e = 0; e < end; ++e) {
-      if (nodes[source[e]].differentiable) active[source[e]] |= active[target[e]] & influenced;
+      if (!nodes[source[e]].differentiable) continue;
+      if (target[e] != last) mark = active[target[e]];
+      last = source[e];
+      mark = active[last] | (mark & influenced);
+      active[last] = mark;
     }
     if (graph_.has_released_) require_unreleased();
   }

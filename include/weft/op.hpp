@@ -13,13 +13,9 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <span>
-#include <string>
 #include <string_view>
-#include <type_traits>
-#include <vector>
+#include <utility>
 
 #include "weft/attributes.hpp"
 #include "weft/graph.hpp"

@@ -138,10 +138,23 @@ Tensor zip(const Tensor& a, const Tensor& b, F f) {
   return y;
 }
 
+namespace detail {
+// Not inlined: their many registers are not saved where they are not called.
+template <class F>
+[[gnu::noinline]] Tensor map_apart(const Tensor& x, F f) {
+  return map(x, f);
+}
+template <class F>
+[[gnu::noinline]] Tensor zip_apart(const Tensor& a, const Tensor& b, F f) {
+  return zip(a, b, f);
+}
+}  // namespace detail
+
 // y_i = f(x_i), and y_i = f(a_i, b_i) for operands of one type: into x or b where nobody else holds it.
 template <class F>
 Tensor map_in_place(Tensor x, F f) {
-  if (!x.is_unique()) return map(x, f);
+  if (!x.is_unique()) [[unlikely]]
+    return detail::map_apart(x, f);
   visit_floating(x.dtype(), [&]<class T>() {
     T* values = static_cast<T*>(x.mutable_data());
     detail::map_all(values, values, x.elements(), f);
@@ -150,7 +163,8 @@ Tensor map_in_place(Tensor x, F f) {
 }
 template <class F>
 Tensor zip_in_place(const Tensor& a, Tensor b, F f) {
-  if (!b.is_unique() || &a.type() != &b.type()) return zip(a, b, f);
+  if (!b.is_unique() || &a.type() != &b.type()) [[unlikely]]
+    return detail::zip_apart(a, b, f);
   visit_floating(b.dtype(), [&]<class T>() {
     T* values = static_cast<T*>(b.mutable_data());
     detail::zip_all(static_cast<const T*>(a.data()), values, values, b.elements(), f);

@@ -33,11 +33,13 @@ class ForcedThreads {
   int outer_forced_, outer_threads_;
 };
 
-// Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
-// f must not throw. The ranges depend on count, grain and the number of threads alone.
-inline bool runs_here(std::int64_t count, std::int64_t grain) {  // all of it, in one call
+// Whether parallel_for calls f once at most, on this thread.
+inline bool runs_here(std::int64_t count, std::int64_t grain) {
   return count <= grain && detail::forced_threads == 0;
 }
+
+// Calls f(begin, end) for ranges that cover [0, count), on several threads where each gets at least `grain`;
+// f must not throw. The ranges depend on count, grain and the number of threads alone.
 template <class F>
 [[gnu::always_inline]] inline void parallel_for(std::int64_t count, std::int64_t grain, F f) {
   if (!runs_here(count, grain)) return detail::parallel_calls(count, grain, f);

@@ -9,6 +9,7 @@
 
 #include "kernels/elementwise.hpp"
 #include "kernels/onednn.hpp"
+#include "kernels/sparse_product.hpp"
 #include "kernels/thin_product.hpp"
 #include "weft/error.hpp"
 
@@ -103,13 +104,32 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
   });
 }
 
+// Whether the registers of our kernels are as long as the libraries'. clang makes one version of a loop, for
+// the oldest x86-64.
+bool has_registers() {
+#if defined(__clang__) && defined(__x86_64__) && !defined(__AVX__)
+  return false;
+#else
+  return !onednn::has_avx512();
+#endif
+}
+
+Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
+  if (has_registers()) {
+    if (is_thin(s)) return thin_product;
+    const Sparse sparse = sparse_operand(s, a, b);
+    if (sparse == Sparse::a) return skip_zeros_of_a;
+    if (sparse == Sparse::b) return skip_zeros_of_b;
+  }
+  return packs_badly(s) ? blas<float, cblas_sgemm> : onednn::gemm;
+}
+
 }  // namespace
 
 void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
-  const bool in_thin = !onednn::has_avx512() && is_thin(s), in_blas = packs_badly(s);
-  const Product<float> product = in_thin ? thin_product : in_blas ? blas<float, cblas_sgemm> : onednn::gemm;
+  const Product<float> product = fastest(s, a, b);
   if (is_deep(s)) return by_depth<float>(product, s, a, b, c);
-  if (in_thin || in_blas) return by_results<float>(product, s, a, b, c);
+  if (product != onednn::gemm) return by_results<float>(product, s, a, b, c);
   onednn::gemm(s, a, b, c);
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "kernels/elementwise.hpp"
+#include "kernels/finite.hpp"
 #include "kernels/narrow_convolution.hpp"
 #include "kernels/narrow_line.hpp"
 

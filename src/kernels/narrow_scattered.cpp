@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "kernels/finite.hpp"
 #include "kernels/lanes.hpp"
 #include "kernels/narrow_convolution.hpp"
 #include "kernels/narrow_line.hpp"

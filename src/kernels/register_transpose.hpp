@@ -32,4 +32,19 @@ template <class T>
   }
 }
 
+// to [columns, rows] = from [rows, columns] transposed.
+template <class T>
+[[gnu::always_inline]] inline void transpose(const T* from, std::int64_t from_stride, std::int64_t rows,
+                                             std::int64_t columns, T* to, std::int64_t to_stride) {
+  const std::int64_t whole_rows = rows / 8 * 8, whole_columns = columns / 8 * 8;
+  for (std::int64_t i = 0; i < whole_rows; i += 8) {
+    for (std::int64_t j = 0; j < whole_columns; j += 8)
+      transpose_eight(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+  }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    for (std::int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j)
+      to[j * to_stride + i] = from[i * from_stride + j];
+  }
+}
+
 }  // namespace weft

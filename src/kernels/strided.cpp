@@ -21,16 +21,9 @@ template <class T>
                                                    std::int64_t height, std::int64_t width,
                                                    T (&block)[block_side][block_side]) {
   if constexpr (sizeof(T) == 4) {
-    if (height == block_side && width == block_side) {
-      const auto* bits = reinterpret_cast<const std::uint32_t*>(from);
-      auto* transposed = reinterpret_cast<std::uint32_t*>(block);
-      for (std::int64_t j = 0; j < block_side; j += 8) {
-        for (std::int64_t i = 0; i < block_side; i += 8)
-          transpose_eight(bits + j * from_stride + i, from_stride, transposed + i * block_side + j,
-                          block_side);
-      }
-      return;
-    }
+    if (height == block_side && width == block_side)
+      return transpose(reinterpret_cast<const std::uint32_t*>(from), from_stride, block_side, block_side,
+                       reinterpret_cast<std::uint32_t*>(block), block_side);
   }
   for (std::int64_t j = 0; j < width; ++j) {
     for (std::int64_t i = 0; i < height; ++i) block[i][j] = from[j * from_stride + i];

@@ -19,13 +19,6 @@ constexpr std::int64_t packed_elements = 4096;       // 16 KB, half of the neare
 constexpr std::int64_t depth_block = 256;            // rows of b that stay there
 static_assert(packed_elements / most_depth % 16 == 0);
 
-// clang makes one version of a loop, for the oldest x86-64, whose registers are too short for these sums.
-#if defined(__clang__) && defined(__x86_64__) && !defined(__AVX__)
-constexpr bool has_registers = false;
-#else
-constexpr bool has_registers = true;
-#endif
-
 // c [rows, vectors] = or += a b: for each k a row of b's in registers and an element of each row of a.
 template <int rows, int vectors>
 [[gnu::always_inline]] inline void multiply_tile(const float* a, std::int64_t a_row, std::int64_t a_step,
@@ -217,8 +210,7 @@ Kernel kernel_of(const GemmShape& s) {
 }  // namespace
 
 bool is_thin(const GemmShape& s) {
-  if (!has_registers || s.transpose_b || s.accumulate || s.n < least_columns || s.n > most_columns)
-    return false;
+  if (s.transpose_b || s.accumulate || s.n < least_columns || s.n > most_columns) return false;
   if (!s.transpose_a) return s.m >= 32 && s.k >= depth_block && kernel_of(s);
   // The libraries are faster where c's columns fill their registers, unless a's rows lie a multiple of 2 KB
   // apart.

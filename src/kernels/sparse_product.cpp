@@ -21,7 +21,7 @@ constexpr int lanes = Lanes<float>::count;
 constexpr int most_registers = 8;          // of a line's sums, which each element is multiplied into
 constexpr std::int64_t depth_block = 128;  // rows of a panel: 32 KB, the nearest cache
 constexpr std::int64_t line_block = 256;   // lines that use a panel
-constexpr std::int64_t group = 16;         // lines whose sums become columns together: a cache line of c
+constexpr std::int64_t group = 32;         // lines whose sums become columns together: two cache lines of c
 
 // By their bits: the positions of the ones among eight bits, a byte each.
 constexpr auto positions_of_ones = [] {
@@ -121,7 +121,7 @@ struct Sums {
 };
 
 // c [lines, registers, lanes] = or += the listed elements times their rows of the panel. What takes the time
-// is to read memory, of a list therefore eight entries at once.
+// is to read memory, of a list therefore four entries at once.
 template <int registers>
 WEFT_VECTOR_LOOP void multiply_lines(const Lines& lines, std::int64_t begin, std::int64_t end,
                                      const float* panel, float* c, std::int64_t c_row, bool accumulate) {
@@ -132,11 +132,11 @@ WEFT_VECTOR_LOOP void multiply_lines(const Lines& lines, std::int64_t begin, std
 #pragma GCC unroll 8
     for (int j = 0; j < registers; ++j)
       row.sums[j] = accumulate ? Lanes<float>::load(c + j * lanes) : Vector{};
-    for (; list + 8 <= list_end; list += 8) {
-      std::uint64_t eight;
-      std::memcpy(&eight, list, sizeof eight);
-#pragma GCC unroll 8
-      for (int n = 0; n < 8; ++n) row.add(eight >> 8 * n & 255, line, panel);
+    for (; list + 4 <= list_end; list += 4) {
+      std::uint32_t four;
+      std::memcpy(&four, list, sizeof four);
+#pragma GCC unroll 4
+      for (int n = 0; n < 4; ++n) row.add(four >> 8 * n & 255, line, panel);
     }
     for (; list < list_end; ++list) row.add(*list, line, panel);
 #pragma GCC unroll 8

@@ -215,7 +215,7 @@ TEST_CASE("zeros are skipped in the operand with more of them", "[matmul]") {
   CHECK(chosen(dense, sparse, length) == Sparse::b);
   CHECK(chosen(sparse, sparse, length) == Sparse::a);
   CHECK(chosen(sparse, zero, length) == Sparse::b);
-  CHECK(chosen(sparse, dense, 50) == Sparse::neither);  // too few rows
+  CHECK(chosen(sparse, dense, 50) == Sparse::neither);  // too little work
 }
 
 TEST_CASE("matmul broadcasts the axes in front of the matrices", "[matmul]") {

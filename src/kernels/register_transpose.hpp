@@ -41,9 +41,11 @@ template <class T>
     for (std::int64_t j = 0; j < whole_columns; j += 8)
       transpose_eight(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
   }
-  for (std::int64_t i = 0; i < rows; ++i) {
-    for (std::int64_t j = i < whole_rows ? whole_columns : 0; j < columns; ++j)
-      to[j * to_stride + i] = from[i * from_stride + j];
+  for (std::int64_t j = whole_columns; j < columns; ++j) {
+    for (std::int64_t i = 0; i < whole_rows; ++i) to[j * to_stride + i] = from[i * from_stride + j];
+  }
+  for (std::int64_t i = whole_rows; i < rows; ++i) {
+    for (std::int64_t j = 0; j < columns; ++j) to[j * to_stride + i] = from[i * from_stride + j];
   }
 }
 

@@ -6,7 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "kernels/finite.hpp"
 #include "kernels/onednn.hpp"
 #include "kernels/register_transpose.hpp"
 #include "kernels/vector_math.hpp"
@@ -34,9 +33,16 @@ constexpr auto positions_of_ones = [] {
   return table;
 }();
 
+typedef int Bits __attribute__((vector_size(32)));
+
+// All ones where an element is infinite or NaN.
+[[gnu::always_inline]] inline Bits not_finite(const Vector& x) {
+  constexpr int exponent = 0x7f800000;
+  return (std::bit_cast<Bits>(x) & exponent) == exponent;
+}
+
 // Bit i says whether element i is not zero.
 [[gnu::always_inline]] inline unsigned nonzero_bits(const float* eight) {
-  typedef int Bits __attribute__((vector_size(32)));
   Bits bits = (Lanes<float>::load(eight) != 0.0f) & Bits{1, 2, 4, 8, 16, 32, 64, 128};
   bits |= __builtin_shufflevector(bits, bits, 4, 5, 6, 7, 0, 1, 2, 3);
   bits |= __builtin_shufflevector(bits, bits, 2, 3, 0, 1, 6, 7, 4, 5);
@@ -96,16 +102,27 @@ class Lines {
 };
 
 // Columns of the dense operand: panel [depth, width] = dense [depth, columns], which is stored as [columns,
-// depth] where it is transposed. The width is the columns in whole registers.
-WEFT_VECTOR_LOOP void pack(const float* dense, std::int64_t stride, bool transposed, std::int64_t depth,
-                           std::int64_t columns, std::int64_t width, float* panel) {
-  if (transposed) transpose(dense, stride, columns, depth, panel, width);
+// depth] where it is transposed. The width is the columns in whole registers. Returns whether all is finite.
+template <bool transposed>
+WEFT_VECTOR_LOOP bool pack(const float* dense, std::int64_t stride, std::int64_t depth, std::int64_t columns,
+                           std::int64_t width, float* panel) {
+  if constexpr (transposed) transpose(dense, stride, columns, depth, panel, width);
+  const std::int64_t whole = columns / lanes * lanes;
+  Bits found{};
   for (std::int64_t k = 0; k < depth; ++k) {
     float* row = panel + k * width;
-    const float* from = dense + k * stride;
-    for (std::int64_t j = 0; !transposed && j < columns; ++j) row[j] = from[j];
-    for (std::int64_t j = columns; j < width; ++j) row[j] = 0;
+    const float* from = transposed ? row : dense + k * stride;
+    for (std::int64_t j = 0; j < whole; j += lanes) {
+      const Vector x = Lanes<float>::load(from + j);
+      if constexpr (!transposed) Lanes<float>::store(x, row + j);
+      found |= not_finite(x);
+    }
+    if (whole == width) continue;
+    for (std::int64_t j = whole; !transposed && j < columns; ++j) row[j] = from[j];
+    std::fill(row + columns, row + width, 0.0f);
+    found |= not_finite(Lanes<float>::load(row + whole));
   }
+  return std::none_of(&found[0], &found[0] + lanes, [](int bits) { return bits != 0; });
 }
 
 template <int registers>
@@ -211,9 +228,9 @@ bool skip_zeros(const GemmShape& s, const float* a, const float* b, float* c, bo
       for (std::int64_t j = 0, columns = 0; j < s.n; j += columns) {
         columns = even_block(s.n - j, most_registers * lanes);
         const std::int64_t width = (columns + lanes - 1) / lanes * lanes;
-        pack(b + (s.transpose_b ? j * s.b_stride + k : k * s.b_stride + j), s.b_stride, s.transpose_b, depth,
-             columns, width, panel);
-        if (!is_finite(panel, depth * width)) return false;
+        const float* dense = b + (s.transpose_b ? j * s.b_stride + k : k * s.b_stride + j);
+        const auto pack_it = s.transpose_b ? pack<true> : pack<false>;
+        if (!pack_it(dense, s.b_stride, depth, columns, width, panel)) return false;
         multiply_panel(lines, count, panel, columns, c + (turned ? j * s.c_stride + i : i * s.c_stride + j),
                        s.c_stride, k > 0, turned);
       }

@@ -152,7 +152,8 @@ TEST_CASE("a product that skips zeros is the sum of products", "[matmul]") {
                                                                                    {300, 15, 56},
                                                                                    {31, 261, 143},
                                                                                    {64, 9, 530},
-                                                                                   {257, 127, 7}}));
+                                                                                   {257, 127, 7},
+                                                                                   {1003, 64, 25}}));
   const Shape a_shape = o.transpose_a ? Shape{k, m} : Shape{m, k};
   const Shape b_shape = o.transpose_b ? Shape{n, k} : Shape{k, n};
   const Tensor a = of_a ? sparse_integers(a_shape, 1) : integers(a_shape, DType::f32, 1);

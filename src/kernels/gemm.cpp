@@ -116,10 +116,10 @@ bool has_registers() {
 
 Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
   if (has_registers()) {
-    if (is_thin(s)) return thin_product;
     const Sparse sparse = sparse_operand(s, a, b);
     if (sparse == Sparse::a) return skip_zeros_of_a;
     if (sparse == Sparse::b) return skip_zeros_of_b;
+    if (is_thin(s)) return thin_product;
   }
   return packs_badly(s) ? blas<float, cblas_sgemm> : onednn::gemm;
 }

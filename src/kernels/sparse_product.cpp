@@ -17,7 +17,8 @@ namespace {
 
 using Vector = Lanes<float>::Vector;
 constexpr int lanes = Lanes<float>::count;
-constexpr int most_registers = 8;          // of a line's sums, which each element is multiplied into
+constexpr int most_registers = 8;  // of a line's sums, which each element is multiplied into
+constexpr std::int64_t panel_width = most_registers * lanes;
 constexpr std::int64_t depth_block = 128;  // rows of a panel: 32 KB, the nearest cache
 constexpr std::int64_t line_block = 256;   // lines that use a panel
 constexpr std::int64_t group = 32;         // lines whose sums become columns together: two cache lines of c
@@ -198,7 +199,7 @@ void multiply_panel(const Lines& lines, std::int64_t count, const float* panel, 
   const std::int64_t registers = (columns + lanes - 1) / lanes, width = registers * lanes;
   const auto multiply = multiply_lines_of(registers, std::make_integer_sequence<int, most_registers>());
   if (!turned && columns == width) return multiply(lines, 0, count, panel, c, c_row, accumulate);
-  alignas(64) float sums[group * most_registers * lanes];
+  alignas(64) float sums[group * panel_width];
   for (std::int64_t i = 0; i < count; i += group) {
     const std::int64_t some = std::min(group, count - i);
     multiply(lines, i, i + some, panel, sums, width, false);
@@ -218,7 +219,7 @@ std::int64_t even_block(std::int64_t length, std::int64_t most) {
 // c = a b, or its transpose where c is `turned`. False where b is not finite: c is then undefined.
 bool skip_zeros(const GemmShape& s, const float* a, const float* b, float* c, bool turned) {
   Lines lines;
-  alignas(64) float panel[depth_block * most_registers * lanes];
+  alignas(64) float panel[depth_block * panel_width];
   for (std::int64_t i = 0, count = 0; i < s.m; i += count) {
     count = std::min(line_block, s.m - i);
     for (std::int64_t k = 0, depth = 0; k < s.k; k += depth) {
@@ -226,7 +227,7 @@ bool skip_zeros(const GemmShape& s, const float* a, const float* b, float* c, bo
       lines.assign(a + (s.transpose_a ? k * s.a_stride + i : i * s.a_stride + k), s.a_stride, s.transpose_a,
                    count, depth);
       for (std::int64_t j = 0, columns = 0; j < s.n; j += columns) {
-        columns = even_block(s.n - j, most_registers * lanes);
+        columns = even_block(s.n - j, panel_width);
         const std::int64_t width = (columns + lanes - 1) / lanes * lanes;
         const float* dense = b + (s.transpose_b ? j * s.b_stride + k : k * s.b_stride + j);
         const auto pack_it = s.transpose_b ? pack<true> : pack<false>;
@@ -239,35 +240,35 @@ bool skip_zeros(const GemmShape& s, const float* a, const float* b, float* c, bo
   return true;
 }
 
-constexpr std::int64_t least_extent = 32;
 constexpr double least_products = 1 << 22;
+constexpr std::int64_t least_lines = 24, least_depth = 32, least_columns = panel_width;
 constexpr double most_dense = 0.58;  // beyond it the libraries are faster
 
 // The share of elements that are not zero, by 32 of each of 32 rows.
 double density(const float* values, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
-  constexpr std::int64_t sampled = 32;
-  static_assert(sampled <= least_extent);
+  const std::int64_t lines = std::min<std::int64_t>(rows, 32), length = std::min<std::int64_t>(columns, 32);
   std::int64_t zeros = 0;
-  for (std::int64_t i = 0; i < sampled; ++i) {
-    const std::int64_t row = (rows - 1) * i / (sampled - 1), column = (columns - sampled) * i / (sampled - 1);
+  for (std::int64_t i = 0; i < lines; ++i) {
+    const std::int64_t row = (rows - 1) * i / (lines - 1), column = (columns - length) * i / (lines - 1);
     const float* from = values + row * stride + column;
-    zeros += std::count(from, from + sampled, 0.0f);
+    zeros += std::count(from, from + length, 0.0f);
   }
-  return 1 - static_cast<double>(zeros) / (sampled * sampled);
+  return 1 - static_cast<double>(zeros) / static_cast<double>(lines * length);
 }
 
 }  // namespace
 
 Sparse sparse_operand(const GemmShape& s, const float* a, const float* b) {
   const double products = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  if (s.accumulate || std::min({s.m, s.n, s.k}) < least_extent || products < least_products)
-    return Sparse::neither;
-  // To turn c costs time, in each block of the depth again.
-  const double turning = s.k <= depth_block ? 1.05 : 1.35;
-  const double of_a = s.transpose_a ? density(a, s.k, s.m, s.a_stride) : density(a, s.m, s.k, s.a_stride);
-  const double of_b = s.transpose_b ? density(b, s.n, s.k, s.b_stride) : density(b, s.k, s.n, s.b_stride);
-  if (std::min(of_a, turning * of_b) > most_dense) return Sparse::neither;
-  return of_a <= turning * of_b ? Sparse::a : Sparse::b;
+  if (s.accumulate || s.k < least_depth || products < least_products) return Sparse::neither;
+  const double turning = s.k <= depth_block ? 1.05 : 1.35;  // c, which costs time in each block of the depth
+  double of_a = 1, of_b = 1;
+  if (s.m >= least_lines && s.n >= least_columns)
+    of_a = s.transpose_a ? density(a, s.k, s.m, s.a_stride) : density(a, s.m, s.k, s.a_stride);
+  if (s.n >= least_lines && s.m >= least_columns)
+    of_b = turning * (s.transpose_b ? density(b, s.n, s.k, s.b_stride) : density(b, s.k, s.n, s.b_stride));
+  if (std::min(of_a, of_b) > most_dense) return Sparse::neither;
+  return of_a <= of_b ? Sparse::a : Sparse::b;
 }
 
 void skip_zeros_of_a(const GemmShape& s, const float* a, const float* b, float* c) {

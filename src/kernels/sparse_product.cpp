@@ -261,7 +261,8 @@ double density(const float* values, std::int64_t rows, std::int64_t columns, std
 Sparse sparse_operand(const GemmShape& s, const float* a, const float* b) {
   const double products = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   if (s.accumulate || s.k < least_depth || products < least_products) return Sparse::neither;
-  const double turning = s.k <= depth_block ? 1.05 : 1.35;  // c, which costs time in each block of the depth
+  // What it costs to turn c, in every block of the depth again.
+  const double turning = s.k <= depth_block ? 1.05 : 1.35;
   double of_a = 1, of_b = 1;
   if (s.m >= least_lines && s.n >= least_columns)
     of_a = s.transpose_a ? density(a, s.k, s.m, s.a_stride) : density(a, s.m, s.k, s.a_stride);

@@ -1,5 +1,5 @@
-// Products with many zeros in an operand, as the values and gradients behind relu are: they are skipped. With
-// half of them zeros AVX2 makes the product 1.6 times as fast.
+// Products with many zeros in an operand, as the values and gradients behind relu are: they are skipped.
+// Where half of its elements are zeros, such a product is 1.3 to 1.6 times as fast with AVX2.
 #pragma once
 
 #include "kernels/gemm.hpp"

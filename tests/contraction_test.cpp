@@ -1,5 +1,5 @@
-// conv2d and pool2d against loops that are written again here. Their operands are small integers, so
-// that sums are exact in f32 and f64 and must agree to the last bit.
+// conv2d and pool2d against loops that are written again here. Their operands are small integers, so that
+// sums are exact in f32 and f64 and must agree to the last bit.
 #include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>

@@ -123,7 +123,9 @@ WEFT_VECTOR_LOOP bool pack(const float* dense, std::int64_t stride, std::int64_t
     std::fill(row + columns, row + width, 0.0f);
     found |= not_finite(Lanes<float>::load(row + whole));
   }
-  return std::none_of(&found[0], &found[0] + lanes, [](int bits) { return bits != 0; });
+  int any = 0;
+  for (int l = 0; l < lanes; ++l) any |= found[l];
+  return any == 0;
 }
 
 template <int registers>

@@ -26,7 +26,7 @@ void multiply(const double* a, const double* b, std::int64_t m, std::int64_t k, 
   }
 }
 
-// The same with most of it zeros, and a line of nothing else.
+// Small integers, most of them zeros of either sign, and a row of nothing else.
 Tensor sparse_integers(const Shape& shape, std::uint64_t seed) {
   Tensor x = integers(shape, DType::f32, seed);
   const auto values = x.mutable_values<float>();

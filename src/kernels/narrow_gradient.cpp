@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "kernels/elementwise.hpp"
-#include "kernels/finite.hpp"
 #include "kernels/narrow_convolution.hpp"
 #include "kernels/narrow_line.hpp"
 

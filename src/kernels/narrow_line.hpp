@@ -68,4 +68,13 @@ inline std::int64_t block_count(const Convolution& c, int lanes) {
   return (c.out_channels + lanes - 1) / lanes;
 }
 
+// Where it is, zeros times x add nothing.
+template <class T>
+WEFT_VECTOR_LOOP bool is_finite(const T* x, std::int64_t count) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < count; ++i) sum += x[i] * T(0);
+  return sum == T(0);
+}
+
 }  // namespace weft::narrow

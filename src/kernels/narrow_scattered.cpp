@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <utility>
 
-#include "kernels/finite.hpp"
 #include "kernels/lanes.hpp"
 #include "kernels/narrow_convolution.hpp"
 #include "kernels/narrow_line.hpp"

@@ -19,6 +19,7 @@ const OpInfo& pool2d_info();
 const OpInfo& relu_info();
 const OpInfo& softmax_info();
 const OpInfo& softmax_crossentropy_info();
+const OpInfo& tanh_info();
 }  // namespace weft
 
 namespace {
@@ -46,6 +47,17 @@ TEST_CASE("an op whose gradients are changed by nothing is right to every order"
                              &dropout_info(), &multiply_info()}) {
     CHECK_THAT(check_op(with_gradients(*info, change_nothing)), GradientsAgree());
   }
+}
+
+// tanh's rule may write its result into the gradient that it was given.
+TEST_CASE("a change of gradients reads gy as the rule found it", "[planted]") {
+  const OpInfo planted = with_gradients(
+      tanh_info(), [](const Var&, const Var& gy, Gradients& gx) { gx.set(0, gx.result(0) + gy * 10.0); });
+  Graph g;
+  const Var x = g.input(vector_of({0, 0}), "x");
+  const Tensor gx = gradient(sum(call(planted, {x}) * vector_of({1, -2})), x).value();
+  CHECK(gx.at({0}) == 11);
+  CHECK(gx.at({1}) == -22);
 }
 
 TEST_CASE("a planted node has the attributes that the op resolved, and the planted info", "[planted]") {

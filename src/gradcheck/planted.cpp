@@ -34,8 +34,10 @@ struct PlantedOp final : Op {
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
     const Planted& planted = *call->planted;
     if (!call->original) return planted.rule(y, gy, gx, call->attributes);
-    call->original->backward(y, gy, gx);
-    if (planted.change) planted.change(y, gy, gx);
+    if (!planted.change) return call->original->backward(y, gy, gx);
+    const Var kept = gy;  // the rule may write into what it takes of gx's gy: not of another handle's
+    call->original->backward(y, kept, gx);
+    planted.change(y, gy, gx);
   }
   const OpInfo& info() const override { return call->planted->info; }
   Attributes attributes() const override { return call->attributes; }

@@ -1,6 +1,7 @@
 #include "kernels/reduce_max.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "kernels/lanes.hpp"
@@ -20,53 +21,60 @@ bool exceeds(T value, T largest) {
   return (value > largest) | ((value != value) & (largest == largest));
 }
 
-// The largest of so many elements, or a NaN where there is one.
-constexpr std::int64_t block = 128;
+// The largest of at least `least` elements, or a NaN where there is one. Several registers of running maxima:
+// one is a chain. A NaN is never larger: it is looked for beside.
+constexpr std::int64_t least = 32;
 template <class T>
-WEFT_VECTOR_LOOP T largest_of_block(const T* x) {
+WEFT_VECTOR_LOOP T largest_of(const T* x, std::int64_t count) {
   using V = typename Lanes<T>::Vector;
-  constexpr int lanes = Lanes<T>::count, vectors = 4;
+  constexpr std::int64_t lanes = Lanes<T>::count, vectors = least / lanes;
   V largest[vectors];
-  for (int v = 0; v < vectors; ++v) largest[v] = Lanes<T>::load(x + v * lanes);
-  for (std::int64_t i = vectors * lanes; i < block; i += vectors * lanes) {
-    for (int v = 0; v < vectors; ++v) {
-      const V value = Lanes<T>::load(x + i + v * lanes);
-      largest[v] = ((value > largest[v]) | (value != value)) ? value : largest[v];
+  for (std::int64_t v = 0; v < vectors; ++v) largest[v] = Lanes<T>::load(x + v * lanes);
+  auto not_numbers = largest[0] != largest[0];
+  // The last elements are read again where whole blocks do not end with them.
+  for (std::int64_t next = 0; next < count; next += least) {
+    const T* block = x + std::min(next, count - least);
+    for (std::int64_t v = 0; v < vectors; ++v) {
+      const V value = Lanes<T>::load(block + v * lanes);
+      largest[v] = value > largest[v] ? value : largest[v];
+      not_numbers |= value != value;
     }
   }
+  for (std::int64_t v = 1; v < vectors; ++v) largest[0] = largest[v] > largest[0] ? largest[v] : largest[0];
   T result = largest[0][0];
-  for (int v = 0; v < vectors; ++v) {
-    for (int lane = 0; lane < lanes; ++lane)
-      result = exceeds(largest[v][lane], result) ? largest[v][lane] : result;
+  for (std::int64_t lane = 0; lane < lanes; ++lane) {
+    if (not_numbers[lane]) return std::numeric_limits<T>::quiet_NaN();
+    result = std::max(result, largest[0][lane]);
   }
   return result;
 }
 
-// The first of [begin, end) that is larger than row[winner] and than all in front of it, or the winner.
-template <class T>
-std::int64_t first_larger(const T* row, std::int64_t begin, std::int64_t end, std::int64_t winner) {
-  T largest = row[winner];
-  for (std::int64_t i = begin; i < end; ++i) {
-    if (!exceeds(row[i], largest)) continue;
-    largest = row[i];
-    winner = i;
+// Where the first of them is that `matches`, which one does: blocks are passed by that hold none.
+template <class T, class F>
+[[gnu::always_inline]] inline std::int64_t first_match(const T* x, std::int64_t count, F matches) {
+  constexpr std::int64_t block = 64;
+  std::int64_t i = 0;
+  for (; i + block <= count; i += block) {
+    int found = 0;
+#pragma omp simd reduction(| : found)
+    for (std::int64_t k = 0; k < block; ++k) found |= matches(x[i + k]);
+    if (found) break;
   }
-  return winner;
+  return std::find_if(x + i, x + count, matches) - x;
 }
 
-// Block by block; only in the one that holds the largest is its position looked for.
+template <class T>
+WEFT_VECTOR_LOOP std::int64_t position_of(T value, const T* x, std::int64_t count) {
+  if (value != value) return first_match(x, count, [](T element) { return element != element; });
+  return first_match(x, count, [=](T element) { return element == value; });
+}
+
 template <class T>
 std::int64_t first_largest(const T* row, std::int64_t count) {
-  T largest = row[0];
-  std::int64_t found = 0, begin = 0;
-  for (; begin + block <= count; begin += block) {
-    const T value = largest_of_block(row + begin);
-    if (!exceeds(value, largest)) continue;
-    largest = value;
-    found = begin;
-  }
-  const std::int64_t winner = first_larger(row, found, std::min(found + block, begin), found);
-  return first_larger(row, begin, count, winner);
+  if (count >= least) return position_of(largest_of(row, count), row, count);
+  std::int64_t winner = 0;
+  for (std::int64_t i = 1; i < count; ++i) winner = exceeds(row[i], row[winner]) ? i : winner;
+  return winner;
 }
 
 template <class T>

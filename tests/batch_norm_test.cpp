@@ -5,12 +5,15 @@
 #include <weft/weft.hpp>
 
 #include "file_support.hpp"
+#include "integer_tensors.hpp"
+#include "threads_restored.hpp"
 
 using namespace weft;
 
 TEST_CASE("the gradient of one kernel equals the recorded one", "[batch_norm]") {
   const DType dtype = GENERATE(DType::f32, DType::f64);
-  const Shape shape = GENERATE(Shape{5, 3}, Shape{2, 33, 31, 17}, Shape{1, 4});
+  const Shape shape = GENERATE(Shape{5, 3}, Shape{2, 33, 31, 17}, Shape{1, 4}, Shape{9, 7, 1}, Shape{67, 65},
+                               Shape{30, 41, 100});
   Graph g;
   const Var x = g.input(Random(1).normal(shape, 3, 2, dtype));
   const Var gamma = g.input(Random(2).normal({shape[-1]}, 1, 1, dtype));
@@ -23,6 +26,41 @@ TEST_CASE("the gradient of one kernel equals the recorded one", "[batch_norm]") 
     const double scale = std::sqrt(static_cast<double>(shape.elements()));
     CHECK(largest_difference(kernel[i].value(), recorded[i].value()) <
           scale * (dtype == DType::f32 ? 2e-6 : 1e-13) * (shape == Shape{1, 4} ? 1000 : 1));
+  }
+}
+
+// Deviations far smaller than the mean, and first elements, from which differences are taken, far from all
+// others: then the variance is the N-th part of the mean square that it is found from, and has N times its
+// rounding, of some 16 additions.
+TEST_CASE("moments hold where the mean is large and where the first element lies apart", "[batch_norm]") {
+  const ThreadsRestored two(2);
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const double mean = GENERATE(0.0, -4e4), first = GENERATE(0.0, 1e6);
+  const Shape shape = GENERATE(Shape{3, 2}, Shape{63, 1}, Shape{129, 3}, Shape{40, 31, 33}, Shape{500, 129});
+  CAPTURE(dtype, mean, first, shape);
+  const std::int64_t channels = shape[-1], count = shape.elements() / channels;
+  Tensor x = Random(7).normal(shape, mean, 1, dtype);
+  std::vector<double> values = values_of(x);
+  for (std::int64_t c = 0; c < channels; ++c) values[static_cast<std::size_t>(c)] += first;
+  x = Tensor::of<double>(shape, values).to(dtype);
+  values = values_of(x);
+
+  const BatchNormResult found =
+      batch_norm(x, Tensor::full({channels}, 1, dtype), Tensor::zeros({channels}, dtype));
+  const double rounding = dtype == DType::f32 ? 6e-8 : 16 * 2.2e-16 * static_cast<double>(count);
+  for (std::int64_t c = 0; c < channels; ++c) {
+    long double sum = 0, squares = 0;
+    for (std::int64_t i = 0; i < count; ++i) sum += values[static_cast<std::size_t>(i * channels + c)];
+    sum /= static_cast<long double>(count);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const long double d = values[static_cast<std::size_t>(i * channels + c)] - sum;
+      squares += d * d;
+    }
+    const auto m = static_cast<double>(sum), v = static_cast<double>(squares) / static_cast<double>(count);
+    if (std::abs(found.mean.at({c}) - m) > rounding * (std::abs(m) + std::sqrt(v)) ||
+        std::abs(found.variance.at({c}) - v) > rounding * v)
+      FAIL("channel " << c << " has mean " << found.mean.at({c}) << ", not " << m << ", or variance "
+                      << found.variance.at({c}) << ", not " << v);
   }
 }
 

@@ -19,6 +19,9 @@ struct LogSoftmax final : Op {
   explicit LogSoftmax(int axis) : axis(axis) {}
 
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    if (!gx.recording())
+      return gx.set(0, log_softmax_gradient_along(y.value(), gx.take(gy),
+                                                  normalize_axis("log_softmax", axis, y.rank())));
     const Var total = sum(gy, {.axes = {axis}, .keep_axes = true});
     gx.set(0, subtract(gy, multiply(exp(y), total)));
   }

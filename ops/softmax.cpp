@@ -20,6 +20,9 @@ struct Softmax final : Op {
   explicit Softmax(int axis) : axis(axis) {}
 
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
+    if (!gx.recording())
+      return gx.set(
+          0, softmax_gradient_along(y.value(), gx.take(gy), normalize_axis("softmax", axis, y.rank())));
     const Var projection = sum(multiply(gy, y), {.axes = {axis}, .keep_axes = true});
     gx.set(0, multiply(y, subtract(gy, projection)));
   }

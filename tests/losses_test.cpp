@@ -140,6 +140,32 @@ TEST_CASE("softmax along any axis is softmax along the last of the transposed", 
                  values_of(transpose(log_softmax(swapped), {0, 2, 1}).value())) <= 1e-14);
 }
 
+// Rows and columns of one register and more, columns of one block and more; gy is kept, so it may not change.
+TEST_CASE("the gradients of softmax by one kernel are those of the formula", "[losses]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  const Shape shape = GENERATE(Shape{5, 1}, Shape{40, 37}, Shape{3, 7, 300}, Shape{300, 301}, Shape{0, 4});
+  const int axis = GENERATE(-1, 0);
+  CAPTURE(dtype, shape, axis);
+  Graph g;
+  const Var x = g.input(Random(1).normal(shape, 0, 1, dtype));
+  const Var gy(Random(2).normal(shape, 0, 1, dtype));
+  const Values before = values_of(gy.value());
+  const double rounding = dtype == DType::f32 ? 2e-5 : 1e-13;
+  const Var y = softmax(x, axis), log_y = log_softmax(x, axis);
+  for (const Var& output : {y, log_y}) {
+    const bool logarithm = output.id() == log_y.id();
+    const Var weights = logarithm ? Var(softmax(x.value(), axis).value()) : Var(output.value());
+    const Var total = sum(logarithm ? gy : gy * weights, {.axes = {axis}, .keep_axes = true});
+    const Var expected = logarithm ? gy - weights * total : weights * (gy - total);
+    const Tensor kept = gradient(output, x, {.gy = gy}).value();
+    const Tensor in_place = gradient(sum(output * gy), x).value();
+    const Tensor recorded = gradient(output, x, {.record = true, .gy = gy}).value();
+    for (const Tensor& found : {kept, in_place, recorded})
+      CHECK(distance(values_of(found), values_of(expected.value())) <= rounding);
+  }
+  CHECK(values_of(gy.value()) == before);
+}
+
 TEST_CASE("softmax and log_softmax are finite for logits of +-1e4", "[losses]") {
   for (const DType dtype : {DType::f32, DType::f64}) {
     const Tensor x = Tensor::of<double>({2, 3}, {1e4, -1e4, 0, -1e4, 1e4, 1e4}).to(dtype);

@@ -10,6 +10,11 @@ namespace weft {
 Tensor softmax_along(const Tensor& x, int axis);      // f32 or f64; axis normalised
 Tensor log_softmax_along(const Tensor& x, int axis);  // likewise
 
+// y_i (gy_i - sum_j gy_j y_j) and gy_i - exp(y_i) sum_j gy_j, of softmax's y and log softmax's: into gy where
+// nobody else holds it.
+Tensor softmax_gradient_along(const Tensor& y, Tensor gy, int axis);
+Tensor log_softmax_gradient_along(const Tensor& y, Tensor gy, int axis);
+
 // The same for one row of neighbouring elements. log softmax_i = x_i - largest - log(sum).
 template <class T>
 struct RowSum {

@@ -38,10 +38,11 @@ void fields(V& visit, Mask& m) {
 constexpr std::int64_t chunk = 1024;  // elements whose random words are on the stack at a time
 constexpr std::int64_t words_per_block = 4;
 
-WEFT_VECTOR_LOOP void random_words(const Mask& mask, std::int64_t first_block, std::uint32_t* words) {
+WEFT_VECTOR_LOOP void random_words(const Mask& mask, std::int64_t first_block, std::int64_t blocks,
+                                   std::uint32_t* words) {
   const std::uint64_t seed = mask.seed, stream = mask.stream;
 #pragma omp simd
-  for (std::int64_t b = 0; b < chunk / words_per_block; ++b) {
+  for (std::int64_t b = 0; b < blocks; ++b) {
     const auto block = philox(seed, stream, static_cast<std::uint64_t>(first_block + b));
     words[4 * b] = block[0];
     words[4 * b + 1] = block[1];
@@ -67,8 +68,10 @@ Tensor masked(const Tensor& x, const Mask& mask) {
     parallel_for((count + chunk - 1) / chunk, 8, [&](std::int64_t begin, std::int64_t end) {
       std::uint32_t words[chunk];
       for (std::int64_t first = begin * chunk; first < std::min(end * chunk, count); first += chunk) {
-        random_words(mask, first / words_per_block, words);
-        keep_some(from + first, words, mask.threshold(), factor, to + first, std::min(chunk, count - first));
+        const std::int64_t elements = std::min(chunk, count - first);
+        random_words(mask, first / words_per_block, (elements + words_per_block - 1) / words_per_block,
+                     words);
+        keep_some(from + first, words, mask.threshold(), factor, to + first, elements);
       }
     });
   });

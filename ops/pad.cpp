@@ -10,7 +10,7 @@
 
 #include "kernels/indexed.hpp"
 #include "kernels/padding.hpp"
-#include "kernels/strided.hpp"
+#include "kernels/surround.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -40,14 +40,6 @@ bool holds(DType dtype, double value) {
   });
 }
 
-Tensor pad_constant(const Tensor& x, const PadOptions& options) {
-  Tensor y = Tensor::full(padded_shape(x.shape(), options), options.value, x.dtype());
-  StridedView inside{x.shape(), y.shape().strides()};
-  for (int axis = 0; axis < x.rank(); ++axis) inside.offset += options.before[axis] * inside.strides[axis];
-  write_strided(y, inside, x);
-  return y;
-}
-
 Tensor pad_from_inside(const Tensor& x, const PadOptions& options) {
   Tensor y = x;
   for (int axis = 0; axis < x.rank(); ++axis) {
@@ -65,7 +57,9 @@ Var pad(const Var& x, const PadOptions& options, SourceLocation at) {
   if (constant && !holds(x.dtype(), options.value)) {
     fail<DTypeError>("pad", fmt::format("value {} is no {}", options.value, name(x.dtype())), {{"x", x}}, at);
   }
-  const Tensor y = constant ? pad_constant(x.value(), op.options) : pad_from_inside(x.value(), op.options);
+  const Tensor y =
+      constant ? surround(x.value(), padded_shape(x.shape(), op.options), op.options.before, options.value)
+               : pad_from_inside(x.value(), op.options);
   return record(op, y, {x}, {}, at);
 }
 

@@ -3,7 +3,10 @@
 //   y_(begin + i step) = x_i, every other element 0
 //   gx = slice(gy)
 // Any element type.
+#include <algorithm>
+
 #include "kernels/slicing.hpp"
+#include "kernels/surround.hpp"
 #include "weft/op.hpp"
 #include "weft/ops.hpp"
 
@@ -27,6 +30,14 @@ struct Unslice final : Op {
   }
 };
 
+Tensor unsliced(const Tensor& x, const Shape& shape, const SliceOptions& options) {
+  if (std::ranges::all_of(options.step, [](std::int64_t step) { return step == 1; }))
+    return surround(x, shape, options.begin, 0);
+  Tensor y = Tensor::zeros(shape, x.dtype());
+  write_strided(y, view_of_slice(shape, options), x);
+  return y;
+}
+
 }  // namespace
 
 Var unslice(const Var& x, const Shape& shape, const SliceOptions& options, SourceLocation at) {
@@ -37,9 +48,7 @@ Var unslice(const Var& x, const Shape& shape, const SliceOptions& options, Sourc
                          " has " + to_string(Shape(op.options.size)),
                      {{"x", x}}, at);
   }
-  Tensor y = Tensor::zeros(shape, x.dtype());
-  write_strided(y, view_of_slice(shape, op.options), x.value());
-  return record(op, y, {x}, {}, at);
+  return record(op, unsliced(x.value(), shape, op.options), {x}, {}, at);
 }
 
 const OpInfo& unslice_info() {

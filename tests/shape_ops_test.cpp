@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "threads_restored.hpp"
 #include "weft/weft.hpp"
 
 using namespace weft;
@@ -64,6 +65,53 @@ TEST_CASE("pad fills by its modes as numpy.pad does", "[shape]") {
                   5, 5, 6, 7, 8, 8, 8, 8, 9, 9, 10, 11, 12, 12, 12, 12, 9, 9, 10, 11, 12, 12, 12, 12});
     CHECK(pad(x, {}).dtype() == dtype);
   }
+}
+
+TEST_CASE("large tensors are padded, cropped, sliced and put back element by element", "[shape]") {
+  const ThreadsRestored three(3);
+  struct Padding {
+    Shape x;
+    Ints before, after;
+  };
+  const auto p = GENERATE(values<Padding>({{{300, 301}, {1, 2}, {3, 0}},
+                                           {{9, 40, 41, 3}, {0, 1, 2}, {0, 1, 1}},
+                                           {{5, 1, 70, 64}, {2, 3, 0, 0}, {0, 1, 0, 5}},
+                                           {{70'000}, {3}, {1}},
+                                           {{40'000, 2}, {0, 1}, {}},
+                                           {{2, 3, 4}, {50, 60, 70}, {}}}));
+  const DType dtype = GENERATE(DType::f32, DType::u8);
+  const int rank = p.x.rank();
+  const auto entry = [](const Ints& of, int axis) { return axis < of.size() ? of[axis] : 0; };
+  Ints extents = p.x.extents(), begin;
+  for (int axis = 0; axis < rank; ++axis) {
+    extents[axis] += entry(p.before, axis) + entry(p.after, axis);
+    begin.push_back(entry(p.before, axis));
+  }
+  const Shape padded(extents);
+  CAPTURE(p.x, padded, dtype);
+  Tensor x(p.x, dtype);
+  visit_dtype(dtype, [&]<class T>() {
+    for (std::size_t i = 0; T & value : x.mutable_values<T>()) value = static_cast<T>(i++ % 199);
+  });
+  const auto expected = [&](double outside) {
+    Numbers y;
+    for (std::int64_t i = 0; i < padded.elements(); ++i) {
+      std::int64_t rest = i, from = 0, step = 1;
+      for (int axis = rank - 1; axis >= 0; rest /= extents[axis--]) {
+        const std::int64_t index = rest % extents[axis] - begin[axis];
+        if (index < 0 || index >= p.x[axis]) from = -1;
+        if (from >= 0) from += index * step;
+        step *= p.x[axis];
+      }
+      y.push_back(from < 0 ? outside : static_cast<double>(from % 199));
+    }
+    return y;
+  };
+  const Var y = pad(x, {.before = p.before, .after = p.after, .value = 200});
+  CHECK(numbers(y) == expected(200));
+  const SliceOptions middle{.begin = begin, .size = p.x.extents()};
+  CHECK(numbers(slice(y, middle)) == numbers(x));
+  CHECK(numbers(unslice(x, padded, middle)) == expected(0));
 }
 
 // numpy.pad(numpy.arange(1, 19).reshape(2, 3, 3), ((1, 0), (2, 1), (0, 2)), mode="reflect")

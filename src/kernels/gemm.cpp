@@ -25,13 +25,14 @@ double products(const GemmShape& s) {
   return static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
 }
 
-// oneDNN's packing puts rows that lie a multiple of 2 KB apart into the same sets of the cache: of a
-// transposed a, and of a plain b in large products. It is a quarter slower than OpenBLAS with AVX2, up to
-// twice; with AVX-512 OpenBLAS has half its speed.
-bool packs_badly(const GemmShape& s) {
-  if (onednn::has_avx512() || !fits_blas(s)) return false;
-  if (s.transpose_a) return s.a_stride % 512 == 0 && s.m >= 64;
-  return !s.transpose_b && s.b_stride % 512 == 0 && products(s) >= 1 << 25;
+// Of a small c oneDNN reads a transposed a and a plain b where they lie, and rows that lie a multiple of 2 KB
+// apart fall into the same sets of the cache: it is up to half as fast as OpenBLAS with AVX2, else a tenth
+// faster. With AVX-512 OpenBLAS has half its speed.
+bool reads_badly(const GemmShape& s) {
+  if (onednn::has_avx512() || !fits_blas(s) || s.m * s.n > 1 << 18) return false;
+  const bool a_badly = s.transpose_a && s.a_stride % 512 == 0 && s.m >= 64;
+  const bool b_badly = !s.transpose_b && s.b_stride % 512 == 0 && s.m >= 16 && products(s) >= 1 << 21;
+  return a_badly || b_badly;
 }
 
 constexpr std::int64_t block = 16;        // rows or columns that stay together
@@ -121,7 +122,7 @@ Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
     if (sparse == Sparse::b) return skip_zeros_of_b;
     if (is_thin(s)) return thin_product;
   }
-  return packs_badly(s) ? blas<float, cblas_sgemm> : onednn::gemm;
+  return reads_badly(s) ? blas<float, cblas_sgemm> : onednn::gemm;
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ void require_matrices(const Var& a, const Var& b, const MatmulOptions& options, 
                                  view(options.transpose_b), rows),
                      {{"a", a}, {"b", b}}, at);
   }
+  if (a.rank() == 2 && b.rank() == 2) return;
   const Shape a_batch = a.shape().without(-1).without(-1), b_batch = b.shape().without(-1).without(-1);
   if (!broadcastable(a_batch, b_batch)) {
     fail<ShapeError>(

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "integer_tensors.hpp"
+#include "kernels/small_product.hpp"
 #include "kernels/sparse_product.hpp"
 #include "threads_restored.hpp"
 #include "weft/ops.hpp"
@@ -44,6 +45,34 @@ std::vector<float> apart(const Tensor& x, std::int64_t stride) {
   for (std::int64_t i = 0; i < x.extent(0); ++i)
     std::copy_n(x.values<float>().data() + i * x.extent(1), x.extent(1), rows.begin() + i * stride);
   return rows;
+}
+
+struct OperandShapes {
+  Shape a, b;
+};
+OperandShapes operand_shapes(std::int64_t m, std::int64_t k, std::int64_t n, const MatmulOptions& o) {
+  return {o.transpose_a ? Shape{k, m} : Shape{m, k}, o.transpose_b ? Shape{n, k} : Shape{k, n}};
+}
+
+// Whether the kernel computes the product and writes nothing else; operands and result lie in longer rows.
+using Product = void (*)(const GemmShape& shape, const float* a, const float* b, float* c);
+bool is_sum_of_products(Product product, const Tensor& a, const Tensor& b, const MatmulOptions& o) {
+  const std::int64_t m = a.extent(o.transpose_a ? 1 : 0), k = a.extent(o.transpose_a ? 0 : 1),
+                     n = b.extent(o.transpose_b ? 0 : 1);
+  const GemmShape s{.m = m,
+                    .n = n,
+                    .k = k,
+                    .transpose_a = o.transpose_a,
+                    .transpose_b = o.transpose_b,
+                    .a_stride = a.extent(1) + 3,
+                    .b_stride = b.extent(1) + 2,
+                    .c_stride = n + 1};
+  std::vector<float> c = apart(Tensor::full({m, n}, NAN), s.c_stride);
+  product(s, apart(a, s.a_stride).data(), apart(b, s.b_stride).data(), c.data());
+  std::vector<double> sums(static_cast<std::size_t>(m * n));
+  multiply(values_of(a).data(), values_of(b).data(), m, k, n, o, sums.data());
+  const std::vector<float> expected = apart(Tensor::of<double>({m, n}, sums).to(DType::f32), s.c_stride);
+  return std::memcmp(c.data(), expected.data(), c.size() * sizeof(float)) == 0;
 }
 
 }  // namespace
@@ -94,26 +123,20 @@ TEST_CASE("a product that skips zeros is the sum of products", "[matmul]") {
                                                                                    {64, 9, 530},
                                                                                    {257, 127, 7},
                                                                                    {1003, 64, 25}}));
-  const Shape a_shape = o.transpose_a ? Shape{k, m} : Shape{m, k};
-  const Shape b_shape = o.transpose_b ? Shape{n, k} : Shape{k, n};
+  const auto [a_shape, b_shape] = operand_shapes(m, k, n, o);
   const Tensor a = of_a ? sparse_integers(a_shape, 1) : integers(a_shape, DType::f32, 1);
   const Tensor b = of_a ? integers(b_shape, DType::f32, 2) : sparse_integers(b_shape, 2);
-  const GemmShape s{.m = m,
-                    .n = n,
-                    .k = k,
-                    .transpose_a = o.transpose_a,
-                    .transpose_b = o.transpose_b,
-                    .a_stride = a_shape[1] + 3,
-                    .b_stride = b_shape[1] + 2,
-                    .c_stride = n + 1};
-  const Tensor nothing = Tensor::full({m, n}, NAN);
-  std::vector<float> c = apart(nothing, s.c_stride);
-  const auto product = of_a ? skip_zeros_of_a : skip_zeros_of_b;
-  product(s, apart(a, s.a_stride).data(), apart(b, s.b_stride).data(), c.data());
-  std::vector<double> sums(static_cast<std::size_t>(m * n));
-  multiply(values_of(a).data(), values_of(b).data(), m, k, n, o, sums.data());
-  const std::vector<float> expected = apart(Tensor::of<double>({m, n}, sums).to(DType::f32), s.c_stride);
-  CHECK(std::memcmp(c.data(), expected.data(), c.size() * sizeof(float)) == 0);
+  CHECK(is_sum_of_products(of_a ? skip_zeros_of_a : skip_zeros_of_b, a, b, o));
+}
+
+TEST_CASE("a small product is the sum of products for every number of rows and columns", "[matmul]") {
+  const MatmulOptions o{.transpose_a = GENERATE(false, true), .transpose_b = GENERATE(false, true)};
+  const std::int64_t m = GENERATE(range(1, 10)), n = GENERATE(range(1, 35)), k = GENERATE(1, 2, 8, 9, 31);
+  CAPTURE(m, n, k, o.transpose_a, o.transpose_b);
+  const auto [a_shape, b_shape] = operand_shapes(m, k, n, o);
+  const Tensor a = integers(a_shape, DType::f32, 1), b = integers(b_shape, DType::f32, 2);
+  CHECK(is_sum_of_products(small_product, a, b, o));
+  CHECK(is_small({.m = m, .n = n, .k = k, .a_stride = k, .b_stride = n, .c_stride = n}));
 }
 
 TEST_CASE("matmul of many zeros is the sum of products, also where it is not finite", "[matmul]") {

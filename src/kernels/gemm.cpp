@@ -9,6 +9,7 @@
 
 #include "kernels/elementwise.hpp"
 #include "kernels/onednn.hpp"
+#include "kernels/small_product.hpp"
 #include "kernels/sparse_product.hpp"
 #include "kernels/thin_product.hpp"
 #include "weft/error.hpp"
@@ -105,18 +106,19 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
   });
 }
 
-// Whether the registers of our kernels are as long as the libraries'. clang makes one version of a loop, for
-// the oldest x86-64.
-bool has_registers() {
+// Whether our kernels are compiled for this processor: clang makes one version of a loop, for the oldest
+// x86-64.
+bool has_kernels() {
 #if defined(__clang__) && defined(__x86_64__) && !defined(__AVX__)
   return false;
 #else
-  return !onednn::has_avx512();
+  return true;
 #endif
 }
 
 Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
-  if (has_registers()) {
+  if (has_kernels() && is_small(s)) return small_product;
+  if (has_kernels() && !onednn::has_avx512()) {  // whose registers are twice as long as those of our kernels
     const Sparse sparse = sparse_operand(s, a, b);
     if (sparse == Sparse::a) return skip_zeros_of_a;
     if (sparse == Sparse::b) return skip_zeros_of_b;

@@ -1,5 +1,5 @@
-// Matrix products on raw memory: f32 by oneDNN but where OpenBLAS, a product that skips zeros or a thin one
-// is faster, f64 by OpenBLAS.
+// Matrix products on raw memory: f32 by oneDNN but where OpenBLAS or a kernel for small products, for thin
+// ones or for many zeros is faster, f64 by OpenBLAS.
 #pragma once
 
 #include <cstdint>

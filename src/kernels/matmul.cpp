@@ -29,6 +29,7 @@ template <class T>
 void multiply(GemmShape shape, const Tensor& a, const Tensor& b, Tensor& y) {
   const T *from_a = a.values<T>().data(), *from_b = b.values<T>().data();
   T* to = y.mutable_values<T>().data();
+  if (y.rank() == 2) return gemm(shape, from_a, from_b, to);
   const Shape batch = batch_of(y.shape()), a_batch = batch_of(a.shape()), b_batch = batch_of(b.shape());
   if (b_batch.elements() == 1 && a_batch.elements() == batch.elements() && !shape.transpose_a) {
     shape.m *= batch.elements();  // one b for all: the rows of every a stand below each other
@@ -51,9 +52,11 @@ void multiply(GemmShape shape, const Tensor& a, const Tensor& b, Tensor& y) {
 }  // namespace
 
 Shape matmul_shape(const Shape& a, const Shape& b, const MatmulOptions& options) {
+  const std::int64_t rows = a[options.transpose_a ? -1 : -2], columns = b[options.transpose_b ? -2 : -1];
+  if (a.rank() == 2 && b.rank() == 2) return {rows, columns};
   Ints extents = broadcast(batch_of(a), batch_of(b)).extents();
-  extents.push_back(a[options.transpose_a ? -1 : -2]);
-  extents.push_back(b[options.transpose_b ? -2 : -1]);
+  extents.push_back(rows);
+  extents.push_back(columns);
   return Shape(extents);
 }
 

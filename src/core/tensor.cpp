@@ -7,6 +7,7 @@
 
 #include "core/new_tensor.hpp"
 #include "core/pool.hpp"
+#include "kernels/parallel.hpp"
 
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>  // glibc's
@@ -116,7 +117,10 @@ Tensor Tensor::like(const Tensor& other) { return detail::NewTensor::like(other)
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
   Tensor tensor(shape, dtype);
-  std::memset(tensor.mutable_data(), 0, tensor.bytes());
+  parallel_for(static_cast<std::int64_t>(tensor.bytes()), 1 << 20, [&](std::int64_t begin, std::int64_t end) {
+    std::memset(static_cast<std::byte*>(tensor.mutable_data()) + begin, 0,
+                static_cast<std::size_t>(end - begin));
+  });
   return tensor;
 }
 

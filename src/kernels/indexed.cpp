@@ -22,19 +22,31 @@ Slices slices_of(const Shape& shape, int axis) {
   return slices;
 }
 
-// Slices [begin, end) of all outer * count slices of y. Those whose positions follow one another are copied
-// at once.
+// Slices of x at `count` positions. Those whose positions follow one another are copied at once; single
+// elements are not worth to look for such.
+template <class T>
+void gather_row(const T* x, const std::int64_t* positions, T* y, std::int64_t count, std::int64_t inner) {
+  if (inner == 1) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = x[positions[i]];
+    return;
+  }
+  for (std::int64_t i = 0, run = 1; i < count; i += run, y += run * inner) {
+    run = 1;
+    while (i + run < count && positions[i + run] == positions[i] + run) ++run;
+    std::copy_n(x + positions[i] * inner, run * inner, y);
+  }
+}
+
+// Slices [begin, end) of all outer * count slices of y.
 template <class T>
 void gather_range(const T* x, const std::int64_t* positions, T* y, const Slices& from, std::int64_t count,
                   std::int64_t begin, std::int64_t end) {
   while (begin < end) {
-    const std::int64_t outer = begin / count, i = begin % count;
-    const std::int64_t most = std::min(count - i, end - begin);
-    std::int64_t run = 1;
-    while (run < most && positions[i + run] == positions[i] + run) ++run;
-    std::copy_n(x + (outer * from.extent + positions[i]) * from.inner, run * from.inner,
-                y + begin * from.inner);
-    begin += run;
+    const std::int64_t outer = begin / count, first = begin % count;
+    const std::int64_t length = std::min(count - first, end - begin);
+    gather_row(x + outer * from.extent * from.inner, positions + first, y + begin * from.inner, length,
+               from.inner);
+    begin += length;
   }
 }
 
@@ -49,6 +61,10 @@ WEFT_VECTOR_LOOP void add_slice(const T* __restrict x, T* __restrict y, std::int
 template <class T>
 void scatter_range(const T* gy, const std::int64_t* positions, T* y, std::int64_t count, std::int64_t inner,
                    std::int64_t begin, std::int64_t end) {
+  if (inner == 1) {
+    for (std::int64_t i = 0; i < count; ++i) y[positions[i]] += gy[i];
+    return;
+  }
   const bool whole = end - begin == inner;
   for (std::int64_t i = 0, run = 1; i < count; i += run) {
     run = 1;
@@ -56,10 +72,7 @@ void scatter_range(const T* gy, const std::int64_t* positions, T* y, std::int64_
     const T* from = gy + i * inner + begin;
     T* to = y + positions[i] * inner + begin;
     const std::int64_t length = whole ? run * inner : end - begin;
-    if (length == 1)
-      *to += *from;
-    else
-      add_slice(from, to, length);
+    add_slice(from, to, length);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/lanes.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/reduced_run.hpp"
 #include "kernels/vector_math.hpp"
@@ -15,15 +16,24 @@ constexpr std::int64_t reduction_grain = 32768;  // elements read
 // up, and of rows that are added to each other; of these so many columns at once as the cache holds.
 constexpr std::int64_t row_block = 1024, rows_block = 256, columns_block = 4096;
 
+// Several registers of sums: one would wait for itself.
 template <class T>
 WEFT_VECTOR_LOOP T sum_row(const T* x, std::int64_t count) {
+  using V = typename Lanes<T>::Vector;
+  constexpr std::int64_t lanes = Lanes<T>::count, vectors = 4;
   T total = 0;
   for (std::int64_t begin = 0; begin < count; begin += row_block) {
     const std::int64_t end = std::min(begin + row_block, count);
-    T part = 0;
-#pragma omp simd reduction(+ : part)
-    for (std::int64_t i = begin; i < end; ++i) part += x[i];
-    total += part;
+    V parts[vectors]{};
+    std::int64_t i = begin;
+    for (; i + vectors * lanes <= end; i += vectors * lanes) {
+      for (std::int64_t v = 0; v < vectors; ++v) parts[v] += Lanes<T>::load(x + i + v * lanes);
+    }
+    const V part = (parts[0] + parts[1]) + (parts[2] + parts[3]);
+    T sum = 0;
+    for (std::int64_t lane = 0; lane < lanes; ++lane) sum += part[lane];
+    for (; i < end; ++i) sum += x[i];
+    total += sum;
   }
   return total;
 }

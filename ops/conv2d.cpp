@@ -22,9 +22,9 @@ struct Conv2d final : Op {
   explicit Conv2d(const Conv2dOptions& options) : options(options) {}
 
   void backward(const Var& y, const Var& gy, Gradients& gx) const override {
-    if (is_first_layer(gx)) {  // both in one pass
-      const Convolution c = make_convolution(gx.shape(0), gx.shape(1), options);
-      auto [gw, gb] = parameter_gradients(c, y, gy, gx);
+    if (gx.scattered() ||
+        (is_first_layer(gx) && narrow::has_faster_gradients(convolution_of(gx), y.dtype()))) {
+      auto [gw, gb] = parameter_gradients(y, gy, gx);  // in one pass
       gx.set(1, std::move(gw));
       if (gx.operand_count() == 3) gx.set(2, std::move(gb));
       return;
@@ -46,8 +46,11 @@ struct Conv2d final : Op {
   Attributes attributes() const override { return attributes_of(options); }
 
  private:
-  narrow::ParameterGradients parameter_gradients(const Convolution& c, const Var& y, const Var& gy,
-                                                 const Gradients& gx) const {
+  Convolution convolution_of(const Gradients& gx) const {
+    return make_convolution(gx.shape(0), gx.shape(1), options);
+  }
+  narrow::ParameterGradients parameter_gradients(const Var& y, const Var& gy, const Gradients& gx) const {
+    const Convolution c = convolution_of(gx);
     const Tensor x = gx.input(0).value();
     if (const ScatteredGradient* at = gx.scattered()) {
       const Tensor g = options.relu ? relu_gradient_kernel(at->y, at->gy) : at->gy;
@@ -56,8 +59,7 @@ struct Conv2d final : Op {
     return narrow::parameter_gradients(c, x, options.relu ? y.value() : Tensor(), gy.value());
   }
   bool is_first_layer(const Gradients& gx) const {
-    return !gx.recording() && !gx.wants(0) && gx.wants(1) &&
-           narrow::fits(make_convolution(gx.shape(0), gx.shape(1), options));
+    return !gx.recording() && !gx.wants(0) && gx.wants(1) && narrow::fits(convolution_of(gx));
   }
 };
 

@@ -115,6 +115,15 @@ bool fits(const Convolution& c) {
          c.window.h.dilation == 1 && c.has_products();
 }
 
+bool is_faster(const Convolution& c, DType dtype) {
+  return fits(c) && (dtype != DType::f32 || c.out_channels <= Lanes<float>::count);
+}
+
+bool has_faster_gradients(const Convolution& c, DType dtype) {
+  constexpr std::int64_t lanes = Lanes<float>::count;
+  return fits(c) && (dtype != DType::f32 || (c.out_channels < lanes && c.out_channels != lanes / 2));
+}
+
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
   Tensor y(c.y_shape(), x.dtype());
   visit_floating(x.dtype(), [&]<class T>() {

@@ -20,7 +20,10 @@ struct Gather final : Op {
   explicit Gather(int axis) : axis(axis) {}
 
   void backward(const Var&, const Var& gy, Gradients& gx) const override {
-    gx.set(0, scatter_add(gy, gx.input(1), gx.shape(0)[axis], axis));
+    Tensor sum = gx.take_sum(0);
+    if (!sum.defined()) return gx.set(0, scatter_add(gy, gx.input(1), gx.shape(0)[axis], axis));
+    add_slices(sum, gy.value(), gx.input(1).value(), axis);
+    gx.set(0, std::move(sum));
   }
   const OpInfo& info() const override { return gather_info(); }
   Attributes attributes() const override { return {{"axis", axis}}; }

@@ -1,6 +1,7 @@
 // slice(x, {begin, size, step}): every step-th element from `begin` on, `size` of them along each axis.
 //   y_i = x_(begin + i step)
-//   gx  = unslice(gy)                        zeros with gy put where y was read
+//   gx  = unslice(gy)                        zeros with gy put where y was read; of many slices of one x only
+//                                            one writes zeros, the others add to its gradient
 // Any element type.
 #include "kernels/slicing.hpp"
 #include "weft/op.hpp"
@@ -17,7 +18,10 @@ struct Slice final : Op {
   explicit Slice(const SliceOptions& options) : options(options) {}
 
   void backward(const Var&, const Var& gy, Gradients& gx) const override {
-    gx.set(0, unslice(gy, gx.shape(0), options));
+    Tensor sum = gx.take_sum(0);
+    if (!sum.defined()) return gx.set(0, unslice(gy, gx.shape(0), options));
+    add_strided(sum, view_of_slice(sum.shape(), options), gy.value());
+    gx.set(0, std::move(sum));
   }
   const OpInfo& info() const override { return slice_info(); }
   Attributes attributes() const override { return attributes_of(options); }

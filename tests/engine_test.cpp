@@ -98,6 +98,56 @@ TEST_CASE("gradients that share storage are not added into one another", "[engin
   CHECK(values_of(b.grad()) == Values{11});
 }
 
+// Slices and gathered elements of one x add to its gradient where it is, but for what shares it: b's is the
+// same tensor as a's until the sum of a's is made.
+TEST_CASE("many slices of a var add up in its gradient and nowhere else", "[engine]") {
+  const bool is_target = GENERATE(false, true), record = GENERATE(false, true);
+  Graph g;
+  const Var a = g.input(vector_of({1, 2, 3, 4, 5, 6}), "a"), b = g.input(vector_of({1, 1, 1, 1, 1, 1}), "b");
+  const Var x = is_target ? a : scale(a, 1);
+  const auto slices = [&] {
+    const Var head = slice(x, {.begin = {0}, .size = {4}}), odd = slice(x, {.begin = {1}, .step = {2}});
+    const Var twice = gather(x, Tensor::of<std::int64_t>({3}, {5, 0, 5})),
+              once = gather(x, Tensor::of<std::int64_t>({1}, {3}));
+    return sum(head) + 10 * sum(odd) + 100 * sum(twice) + 1000 * sum(once);
+  };
+  const Var before = slices(), whole = sum((x + b) * vector_of({1, 2, 1, 2, 1, 2})), after = slices();
+  const auto both = gradient(before + whole + after, {a, b}, {.record = record});
+  CHECK(values_of(both[0].value()) == Values{203, 24, 3, 2024, 1, 422});
+  CHECK(values_of(both[1].value()) == Values{1, 2, 1, 2, 1, 2});
+  const auto shared_first = gradient(before + whole, {a, b}, {.record = record});
+  CHECK(values_of(shared_first[0].value()) == Values{102, 13, 2, 1013, 1, 212});
+  CHECK(values_of(shared_first[1].value()) == Values{1, 2, 1, 2, 1, 2});
+  const Tensor ones = vector_of({1, 1, 1, 1, 1, 1}), gy = ones.clone();
+  const Var shared = x + slice(concat({x, x}, 0), {.size = {6}});
+  CHECK(values_of(gradient(shared, a, {.gy = Var(gy)}).value()) == Values{2, 2, 2, 2, 2, 2});
+  CHECK(values_of(gy) == values_of(ones));
+}
+
+TEST_CASE("slices of a matrix add up in its gradient for any strides and dtype", "[engine]") {
+  const DType dtype = GENERATE(DType::f32, DType::f64);
+  Graph g;
+  const Var x = g.input(Tensor::zeros({70, 9, 1100}, dtype), "x");
+  Var y = sum(slice(x, {.size = {40}}));
+  y = y + 2 * sum(slice(x, {.begin = {3, 1, 0}, .size = {60, 8, 1100}}));
+  y = y + 4 * sum(slice(x, {.begin = {0, 8, 1000}, .step = {3, 1, 7}}));
+  y = y + 8 * sum(gather(x, Tensor::of<std::int64_t>({2}, {1099, 1099}), 2)) +
+      16 * sum(gather(x, Tensor::of<std::int64_t>({1}, {69})));
+  const Tensor gx = gradient(y, x).value().to(DType::f64);
+  std::size_t wrong = 0, at = 0;
+  for (int i = 0; i < 70; ++i) {
+    for (int j = 0; j < 9; ++j) {
+      for (int k = 0; k < 1100; ++k) {
+        const bool stepped = i % 3 == 0 && j == 8 && k >= 1000 && (k - 1000) % 7 == 0;
+        const int expected =
+            (i < 40) + 2 * (i >= 3 && i < 63 && j > 0) + 4 * stepped + 16 * (k == 1099) + 16 * (i == 69);
+        wrong += gx.values<double>()[at++] != expected;
+      }
+    }
+  }
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a value that backward released is an error that names retain", "[engine]") {
   Parameter w = parameter("w", {1, 2});
   Graph g;

@@ -17,6 +17,7 @@ const OpInfo& dropout_info();
 const OpInfo& multiply_info();
 const OpInfo& pool2d_info();
 const OpInfo& relu_info();
+const OpInfo& slice_info();
 const OpInfo& softmax_info();
 const OpInfo& softmax_crossentropy_info();
 const OpInfo& tanh_info();
@@ -58,6 +59,18 @@ TEST_CASE("a change of gradients reads gy as the rule found it", "[planted]") {
   const Tensor gx = gradient(sum(call(planted, {x}) * vector_of({1, -2})), x).value();
   CHECK(gx.at({0}) == 11);
   CHECK(gx.at({1}) == -22);
+}
+
+// slice's rule may add to what has arrived.
+TEST_CASE("a change of gradients finds what its rule added, not the sum", "[planted]") {
+  const OpInfo planted = with_gradients(
+      slice_info(), [](const Var&, const Var&, Gradients& gx) { gx.set(0, gx.result(0) * 10.0); });
+  Graph g;
+  const Var x = g.input(vector_of({1, 2, 3}), "x");
+  Var y = sum(x);
+  for (int i = 0; i < 3; ++i) y = y + sum(call(planted, {x}, {{"begin", {i}}}));
+  const Tensor gx = gradient(y, x).value();
+  for (int i = 0; i < 3; ++i) CHECK(gx.at({i}) == 1 + 10 * (i + 1));
 }
 
 TEST_CASE("a planted node has the attributes that the op resolved, and the planted info", "[planted]") {

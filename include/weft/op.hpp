@@ -62,6 +62,10 @@ class Gradients {
     if (&gy != gy_ || recording()) return gy.value();
     return std::move(gy_->value_);
   }
+  // The sum of what has arrived at operand i, for a rule whose gradient is zero but at few places: it adds
+  // that and set()s the sum. Undefined where none has arrived or the sum may not be written to.
+  Tensor take_sum(int i);
+  void keep_results_apart(bool yes) { apart_ = yes; }  // take_sum() finds none: result() is what was added
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated
 
  private:
@@ -81,6 +85,8 @@ class Gradients {
   Graph* graph_;
   ScatteredGradients* scattered_;
   const std::uint8_t* marks_ = nullptr;  // per node
+  Var* sums_ = nullptr;                  // per node; null where somebody looks at every result
+  bool apart_ = false;
   NodeId node_ = no_node;
   std::uint32_t first_edge_ = 0;
   std::span<Var> results_ = {};  // per operand

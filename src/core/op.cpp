@@ -122,6 +122,14 @@ Var Gradients::input(int i) const {
   return Var(value ? *value : Tensor(), graph_, graph_->place_of(n));
 }
 
+Tensor Gradients::take_sum(int i) {
+  const NodeId n = operand(i);
+  if (!sums_ || apart_ || recording() || !wants(i) || scattered_->find(n)) return {};
+  Tensor& sum = sums_[n].value_;
+  if (!sum.defined() || !sum.is_unique() || &sum.type() != &graph_->type(n)) return {};
+  return std::exchange(sum, Tensor());
+}
+
 bool Gradients::takes_scattered(int i) const {
   const NodeId x = operand(i);
   const Op* op = graph_->op(x);

@@ -36,7 +36,9 @@ struct PlantedOp final : Op {
     if (!call->original) return planted.rule(y, gy, gx, call->attributes);
     if (!planted.change) return call->original->backward(y, gy, gx);
     const Var kept = gy;  // the rule may write into what it takes of gx's gy: not of another handle's
+    gx.keep_results_apart(true);
     call->original->backward(y, kept, gx);
+    gx.keep_results_apart(false);
     planted.change(y, gy, gx);
   }
   const OpInfo& info() const override { return call->planted->info; }

@@ -1,6 +1,6 @@
 // The reverse-mode engine: one ascending sweep marks what the targets influence, and a loop that counts down
 // from the root calls the rules of the marked nodes at which a gradient has arrived. Only here are gradients
-// accumulated.
+// accumulated, unless a rule takes a sum to add to it.
 #include <fmt/format.h>
 
 #include <optional>
@@ -70,6 +70,7 @@ class Engine {
     if (memory_.gradients.size() <= root_) memory_.gradients.resize(root_ + 1);
     if (memory_.active[root_] & influenced) memory_.gradients[root_] = std::move(gy);
     gx_.marks_ = memory_.active.data();
+    gx_.sums_ = observer_ ? nullptr : memory_.gradients.data();
     for (NodeId n = root_ + 1; n-- > 0;) {
       if (!(memory_.active[n] & influenced) || !memory_.gradients[n].defined()) continue;
       if (observer_) observer_->gradient_arrived(n, memory_.gradients[n].value());

@@ -123,8 +123,13 @@ Tensor gather_slices(const Tensor& x, const Tensor& index, int axis) {
 
 Tensor scatter_add_slices(const Tensor& gy, const Tensor& index, int axis, const Shape& shape) {
   Tensor y = Tensor::zeros(shape, gy.dtype());
-  if (gy.elements() == 0) return y;
-  const Slices to = slices_of(shape, axis);
+  add_slices(y, gy, index, axis);
+  return y;
+}
+
+void add_slices(Tensor& y, const Tensor& gy, const Tensor& index, int axis) {
+  if (gy.elements() == 0) return;
+  const Slices to = slices_of(y.shape(), axis);
   const Tensor positions = index.to(DType::i64);
   const std::int64_t* position = positions.values<std::int64_t>().data();
   const std::int64_t count = index.elements();
@@ -146,7 +151,6 @@ Tensor scatter_add_slices(const Tensor& gy, const Tensor& index, int axis, const
                    }
                  });
   });
-  return y;
 }
 
 }  // namespace weft

@@ -17,5 +17,6 @@ Tensor gather_slices(const Tensor& x, const Tensor& index, int axis);
 // Its transpose: zeros of `shape`, to which y[o.., index[i..], r..] += gy[o.., i.., r..]; f32 or f64. Slices
 // that meet in one place are added in row-major order of the index.
 Tensor scatter_add_slices(const Tensor& gy, const Tensor& index, int axis, const Shape& shape);
+void add_slices(Tensor& y, const Tensor& gy, const Tensor& index, int axis);  // the same to y as it is
 
 }  // namespace weft

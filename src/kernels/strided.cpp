@@ -73,6 +73,25 @@ void copy(const T* from, T* to, const Shape& shape, const Ints& from_strides, co
   });
 }
 
+template <class T>
+WEFT_VECTOR_LOOP void add_row(const T* __restrict from, T* __restrict to, std::int64_t columns) {
+#pragma omp simd
+  for (std::int64_t c = 0; c < columns; ++c) to[c] += from[c];
+}
+
+template <class T>
+void add_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns, const Copy::Loop& row,
+              const Copy::Loop& column) {
+  const std::int64_t step_from = column.step[from_side], step_to = column.step[to_side];
+  for (std::int64_t r = 0; r < rows; ++r, from += row.step[from_side], to += row.step[to_side]) {
+    if (step_from == 1 && step_to == 1) {
+      add_row(from, to, columns);
+    } else {
+      for (std::int64_t c = 0; c < columns; ++c) to[c * step_to] += from[c * step_from];
+    }
+  }
+}
+
 }  // namespace
 
 Tensor read_strided(const Tensor& x, const StridedView& view) {
@@ -90,6 +109,18 @@ void write_strided(Tensor& y, const StridedView& view, const Tensor& x) {
   visit_dtype(x.dtype(), [&]<class T>() {
     copy(x.values<T>().data(), y.mutable_values<T>().data() + view.offset, view.shape, view.shape.strides(),
          view.strides);
+  });
+}
+
+void add_strided(Tensor& y, const StridedView& view, const Tensor& x) {
+  if (x.elements() == 0) return;
+  const Copy nest(view.shape, {view.shape.strides(), view.strides});
+  visit_floating(x.dtype(), [&]<class T>() {
+    const T* from = x.values<T>().data();
+    T* to = y.mutable_values<T>().data() + view.offset;
+    nest.for_each_tile([&](const Copy::Positions& at, std::int64_t rows, std::int64_t columns) {
+      add_tile(from + at[from_side], to + at[to_side], rows, columns, nest.row(), nest.column());
+    });
   });
 }
 

@@ -18,5 +18,7 @@ Tensor read_strided(const Tensor& x, const StridedView& view);
 
 // y[view] = x, which has the view's shape and y's dtype; the view may not reach an element twice.
 void write_strided(Tensor& y, const StridedView& view, const Tensor& x);
+// y[view] += x, likewise; f32 or f64.
+void add_strided(Tensor& y, const StridedView& view, const Tensor& x);
 
 }  // namespace weft

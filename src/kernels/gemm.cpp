@@ -31,7 +31,7 @@ double products(const GemmShape& s) {
 // faster. With AVX-512 OpenBLAS has half its speed.
 bool reads_badly(const GemmShape& s) {
   if (onednn::has_avx512() || !fits_blas(s) || s.m * s.n > 1 << 18) return false;
-  const bool a_badly = s.transpose_a && s.a_stride % 512 == 0 && s.m >= 64;
+  const bool a_badly = s.transpose_a && s.a_stride % 512 == 0 && s.m >= 64 && s.k * s.a_stride >= 1 << 15;
   const bool b_badly = !s.transpose_b && s.b_stride % 512 == 0 && s.m >= 16 && products(s) >= 1 << 21;
   return a_badly || b_badly;
 }
@@ -133,6 +133,8 @@ void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
   const Product<float> product = fastest(s, a, b);
   if (is_deep(s)) return by_depth<float>(product, s, a, b, c);
   if (product != onednn::gemm) return by_results<float>(product, s, a, b, c);
+  if (products(s) >= thread_grain) return onednn::gemm(s, a, b, c);
+  const OneThread alone;  // it would take two for a row of a few thousand products
   onednn::gemm(s, a, b, c);
 }
 

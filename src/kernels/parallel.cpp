@@ -79,6 +79,10 @@ ForcedThreads::~ForcedThreads() {
   omp_set_num_threads(outer_threads_);
 }
 
+OneThread::OneThread() : outer_threads_(threads()) { omp_set_num_threads(1); }
+
+OneThread::~OneThread() { omp_set_num_threads(outer_threads_); }
+
 // Threads of their own: OpenMP's spin while they wait, which is long where cores are busy.
 static void forced_ranges(std::int64_t count, void (*body)(void*, std::int64_t, std::int64_t),
                           void* context) {

@@ -33,6 +33,18 @@ class ForcedThreads {
   int outer_forced_, outer_threads_;
 };
 
+// While it lives, libraries compute on the calling thread.
+class OneThread {
+ public:
+  OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+  ~OneThread();
+
+ private:
+  int outer_threads_;
+};
+
 // Whether parallel_for calls f once at most, on this thread.
 inline bool runs_here(std::int64_t count, std::int64_t grain) {
   return count <= grain && detail::forced_threads == 0;

@@ -13,7 +13,7 @@ namespace weft {
 
 namespace {
 
-// x [.., channels] as rows that loops over columns are worth while for: of few channels, several pixels lie
+// x [.., channels] as rows that are long enough for loops over columns: of few channels, several pixels lie
 // side by side in a row, and those that fill no row make a shorter one.
 struct Rows {
   std::int64_t pixels, channels, width, count, rest;

@@ -29,7 +29,7 @@ class Box {
     if (count_ == 0) axes_[count_++] = {0, 1, 0};
   }
 
-  // Rows [first, last) of y, which the innermost axis makes.
+  // Rows [first, end) of y, which the innermost axis makes.
   template <class T>
   void fill(const T* x, T* y, std::int64_t first, std::int64_t end, T value) const {
     const Axis& row = axes_[count_ - 1];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/register_tile.hpp"
 #include "kernels/register_transpose.hpp"
 #include "kernels/vector_math.hpp"
 
@@ -9,7 +10,6 @@ namespace weft {
 
 namespace {
 
-using Vector = Lanes<float>::Vector;
 constexpr std::int64_t lanes = Lanes<float>::count;
 constexpr int most_vectors = 2;  // of columns in a tile of c
 constexpr int most_sums = 8;     // in registers: as many as two multipliers with a latency of 4 work on
@@ -21,29 +21,7 @@ struct Matrix {
   std::int64_t row, column;
 };
 
-// c [rows, vectors] = a b, b's rows b_row apart.
-template <int rows, int vectors>
-[[gnu::always_inline]] inline void multiply_tile(Matrix a, const float* b, std::int64_t b_row,
-                                                 std::int64_t depth, float* c, std::int64_t c_row) {
-  Vector sums[rows][vectors]{};
-  for (std::int64_t k = 0; k < depth; ++k, a.first += a.column, b += b_row) {
-    Vector columns[vectors];
-#pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) columns[j] = Lanes<float>::load(b + j * lanes);
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-      for (int j = 0; j < vectors; ++j) sums[i][j] += columns[j] * a.first[i * a.row];
-    }
-  }
-#pragma GCC unroll 8
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 2
-    for (int j = 0; j < vectors; ++j) Lanes<float>::store(sums[i][j], c + i * c_row + j * lanes);
-  }
-}
-
-// The same for `count` rows, at most `rows`.
+// c [count, vectors] = a b, for at most `rows` rows; b's lie b_row apart.
 template <int rows, int vectors>
 [[gnu::always_inline]] inline void multiply_rows(std::int64_t count, const Matrix& a, const float* b,
                                                  std::int64_t b_row, std::int64_t depth, float* c,
@@ -51,7 +29,7 @@ template <int rows, int vectors>
   if constexpr (rows > 1) {
     if (count < rows) return multiply_rows<rows - 1, vectors>(count, a, b, b_row, depth, c, c_row);
   }
-  multiply_tile<rows, vectors>(a, b, b_row, depth, c, c_row);
+  multiply_tile<rows, vectors>(a.first, a.row, a.column, b, b_row, depth, c, c_row, false);
 }
 
 // `columns` of b as rows of `width`, which zeros fill up.

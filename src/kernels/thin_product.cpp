@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/register_tile.hpp"
 #include "kernels/register_transpose.hpp"
 #include "kernels/vector_math.hpp"
 
@@ -18,35 +19,6 @@ constexpr std::int64_t most_depth = 128;             // of a transposed a: beyon
 constexpr std::int64_t packed_elements = 4096;       // 16 KB, half of the nearest cache
 constexpr std::int64_t depth_block = 256;            // rows of b that stay there
 static_assert(packed_elements / most_depth % 16 == 0);
-
-// c [rows, vectors] = or += a b: for each k a row of b's in registers and an element of each row of a.
-template <int rows, int vectors>
-[[gnu::always_inline]] inline void multiply_tile(const float* a, std::int64_t a_row, std::int64_t a_step,
-                                                 const float* b, std::int64_t b_step, std::int64_t depth,
-                                                 float* c, std::int64_t c_row, bool accumulate) {
-  Vector sums[rows][vectors];
-#pragma GCC unroll 12
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 12
-    for (int j = 0; j < vectors; ++j)
-      sums[i][j] = accumulate ? Lanes<float>::load(c + i * c_row + j * lanes) : Vector{};
-  }
-  for (std::int64_t k = 0; k < depth; ++k, a += a_step, b += b_step) {
-    Vector columns[vectors];
-#pragma GCC unroll 12
-    for (int j = 0; j < vectors; ++j) columns[j] = Lanes<float>::load(b + j * lanes);
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 12
-      for (int j = 0; j < vectors; ++j) sums[i][j] += columns[j] * a[i * a_row];
-    }
-  }
-#pragma GCC unroll 12
-  for (int i = 0; i < rows; ++i) {
-#pragma GCC unroll 12
-    for (int j = 0; j < vectors; ++j) Lanes<float>::store(sums[i][j], c + i * c_row + j * lanes);
-  }
-}
 
 // Tiles of `rows` of all `count` rows.
 template <int rows, int vectors>

@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
+#include <utility>
 
+#include "integer_tensors.hpp"
 #include "weft/gradcheck_catch2.hpp"
 #include "weft/weft.hpp"
 
@@ -16,11 +18,6 @@ namespace {
 
 Tensor vector_of(std::initializer_list<double> values) {
   return Tensor::of<double>({static_cast<std::int64_t>(values.size())}, values);
-}
-
-std::vector<double> values_of(const Tensor& tensor) {
-  const auto values = tensor.values<double>();
-  return {values.begin(), values.end()};
 }
 
 Parameter parameter(std::string name, std::initializer_list<double> values) {
@@ -109,17 +106,18 @@ TEST_CASE("many slices of a var add up in its gradient and nowhere else", "[engi
     const Var head = slice(x, {.begin = {0}, .size = {4}}), odd = slice(x, {.begin = {1}, .step = {2}});
     const Var twice = gather(x, Tensor::of<std::int64_t>({3}, {5, 0, 5})),
               once = gather(x, Tensor::of<std::int64_t>({1}, {3}));
-    return sum(head) + 10 * sum(odd) + 100 * sum(twice) + 1000 * sum(once);
+    return sum(head * vector_of({1, 2, 3, 4})) + 10 * sum(odd * vector_of({1, 2, 3})) +
+           100 * sum(twice * vector_of({1, 2, 3})) + 1000 * sum(once);
   };
   const Var before = slices(), whole = sum((x + b) * vector_of({1, 2, 1, 2, 1, 2})), after = slices();
   const auto both = gradient(before + whole + after, {a, b}, {.record = record});
-  CHECK(values_of(both[0].value()) == Values{203, 24, 3, 2024, 1, 422});
+  CHECK(values_of(both[0].value()) == Values{403, 26, 7, 2050, 1, 862});
   CHECK(values_of(both[1].value()) == Values{1, 2, 1, 2, 1, 2});
   const auto shared_first = gradient(before + whole, {a, b}, {.record = record});
-  CHECK(values_of(shared_first[0].value()) == Values{102, 13, 2, 1013, 1, 212});
+  CHECK(values_of(shared_first[0].value()) == Values{202, 14, 4, 1026, 1, 432});
   CHECK(values_of(shared_first[1].value()) == Values{1, 2, 1, 2, 1, 2});
   const Tensor ones = vector_of({1, 1, 1, 1, 1, 1}), gy = ones.clone();
-  const Var shared = x + slice(concat({x, x}, 0), {.size = {6}});
+  const Var shared = slice(x, {.size = {6}}) + x;
   CHECK(values_of(gradient(shared, a, {.gy = Var(gy)}).value()) == Values{2, 2, 2, 2, 2, 2});
   CHECK(values_of(gy) == values_of(ones));
 }
@@ -128,19 +126,26 @@ TEST_CASE("slices of a matrix add up in its gradient for any strides and dtype",
   const DType dtype = GENERATE(DType::f32, DType::f64);
   Graph g;
   const Var x = g.input(Tensor::zeros({70, 9, 1100}, dtype), "x");
-  Var y = sum(slice(x, {.size = {40}}));
-  y = y + 2 * sum(slice(x, {.begin = {3, 1, 0}, .size = {60, 8, 1100}}));
-  y = y + 4 * sum(slice(x, {.begin = {0, 8, 1000}, .step = {3, 1, 7}}));
-  y = y + 8 * sum(gather(x, Tensor::of<std::int64_t>({2}, {1099, 1099}), 2)) +
-      16 * sum(gather(x, Tensor::of<std::int64_t>({1}, {69})));
-  const Tensor gx = gradient(y, x).value().to(DType::f64);
+  const auto weighted = [dtype](const Var& part, std::uint64_t seed) {
+    const Tensor weights = integers(part.shape(), dtype, seed);
+    return std::pair(sum(part * weights), weights.to(DType::f64));
+  };
+  const auto [y1, w1] = weighted(slice(x, {.size = {40}}), 1);
+  const auto [y2, w2] = weighted(slice(x, {.begin = {3, 1, 0}, .size = {60, 8, 1100}}), 2);
+  const auto [y3, w3] = weighted(slice(x, {.begin = {0, 8, 1000}, .step = {3, 1, 7}}), 3);
+  const auto [y4, w4] = weighted(gather(x, Tensor::of<std::int64_t>({2}, {1099, 1099}), 2), 4);
+  const auto [y5, w5] = weighted(gather(x, Tensor::of<std::int64_t>({1}, {69})), 5);
+  const Tensor gx = gradient(y1 + y2 + y3 + y4 + y5, x).value().to(DType::f64);
   std::size_t wrong = 0, at = 0;
   for (int i = 0; i < 70; ++i) {
     for (int j = 0; j < 9; ++j) {
       for (int k = 0; k < 1100; ++k) {
-        const bool stepped = i % 3 == 0 && j == 8 && k >= 1000 && (k - 1000) % 7 == 0;
-        const int expected =
-            (i < 40) + 2 * (i >= 3 && i < 63 && j > 0) + 4 * stepped + 16 * (k == 1099) + 16 * (i == 69);
+        double expected = i < 40 ? w1.at({i, j, k}) : 0;
+        if (i >= 3 && i < 63 && j > 0) expected += w2.at({i - 3, j - 1, k});
+        if (i % 3 == 0 && j == 8 && k >= 1000 && (k - 1000) % 7 == 0)
+          expected += w3.at({i / 3, 0, (k - 1000) / 7});
+        if (k == 1099) expected += w4.at({i, j, 0}) + w4.at({i, j, 1});
+        if (i == 69) expected += w5.at({0, j, k});
         wrong += gx.values<double>()[at++] != expected;
       }
     }

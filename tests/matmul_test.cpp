@@ -131,12 +131,15 @@ TEST_CASE("a product that skips zeros is the sum of products", "[matmul]") {
 
 TEST_CASE("a small product is the sum of products for every number of rows and columns", "[matmul]") {
   const MatmulOptions o{.transpose_a = GENERATE(false, true), .transpose_b = GENERATE(false, true)};
-  const std::int64_t m = GENERATE(range(1, 10)), n = GENERATE(range(1, 35)), k = GENERATE(1, 2, 8, 9, 31);
+  const std::int64_t m = GENERATE(range(1, 10)), n = GENERATE(range(1, 35)),
+                     k = GENERATE(1, 2, 8, 9, 31, 256);
   CAPTURE(m, n, k, o.transpose_a, o.transpose_b);
   const auto [a_shape, b_shape] = operand_shapes(m, k, n, o);
   const Tensor a = integers(a_shape, DType::f32, 1), b = integers(b_shape, DType::f32, 2);
   CHECK(is_sum_of_products(small_product, a, b, o));
-  CHECK(is_small({.m = m, .n = n, .k = k, .a_stride = k, .b_stride = n, .c_stride = n}));
+  const bool is_much = m * n * k > (m == 1 ? 1 << 12 : 1 << 15);
+  CHECK(is_small({.m = m, .n = n, .k = k, .a_stride = k, .b_stride = n, .c_stride = n}) == !is_much);
+  CHECK_FALSE(is_small({.m = m, .n = n, .k = 257, .a_stride = 257, .b_stride = n, .c_stride = n}));
 }
 
 TEST_CASE("matmul of many zeros is the sum of products, also where it is not finite", "[matmul]") {

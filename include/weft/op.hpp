@@ -62,8 +62,8 @@ class Gradients {
     if (&gy != gy_ || recording()) return gy.value();
     return std::move(gy_->value_);
   }
-  // The sum of what has arrived at operand i, for a rule whose gradient is zero but at few places: it adds
-  // that and set()s the sum. Undefined where none has arrived or the sum may not be written to.
+  // Takes the sum of what has arrived at operand i, for a rule to add to and set() again, or it is lost.
+  // Undefined where nothing has, it is held elsewhere, or gradients are recorded or observed: set() as ever.
   Tensor take_sum(int i);
   void keep_results_apart(bool yes) { apart_ = yes; }  // take_sum() finds none: result() is what was added
   bool recording() const { return graph_->is_recording(); }  // the gradient may itself be differentiated

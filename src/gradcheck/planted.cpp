@@ -35,7 +35,7 @@ struct PlantedOp final : Op {
     const Planted& planted = *call->planted;
     if (!call->original) return planted.rule(y, gy, gx, call->attributes);
     if (!planted.change) return call->original->backward(y, gy, gx);
-    const Var kept = gy;  // the rule may write into what it takes of gx's gy: not of another handle's
+    const Var kept = gy;  // a second handle, which gx.take() does not empty: `change` reads gy afterwards
     gx.keep_results_apart(true);
     call->original->backward(y, kept, gx);
     gx.keep_results_apart(false);

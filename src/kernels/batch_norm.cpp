@@ -41,6 +41,12 @@ Tensor for_row(const Rows& rows, F value_of_channel) {
   return row;
 }
 
+// What T loses of a mean: loops over x - T(mean) find it in a term that x has no part in.
+template <class T>
+double rounded_off(double mean) {
+  return mean - static_cast<double>(static_cast<T>(mean));
+}
+
 // Calls f(offset, columns) for every row, the shorter one too, where offset is that of its first element.
 template <class F>
 void for_each_row(const Rows& rows, F f) {
@@ -152,15 +158,17 @@ WEFT_VECTOR_LOOP void input_gradient(const T* __restrict x, const T* __restrict 
 
 }  // namespace
 
-// In one pass: the sums are of what x exceeds its channel's first element by, whose square is at most as
-// large as `pixels` variances (Chan, Golub and LeVeque, The American Statistician 37, 1983).
+// In one pass: sums of differences from the channel's first element. That one lies at most sqrt(pixels)
+// deviations from the mean, so that a variance has at most `pixels` times the rounding of its sums (Chan,
+// Golub and LeVeque, Algorithms for computing the sample variance, The American Statistician 37, 1983).
 Tensor channel_moments(const Tensor& x) {
   const Rows rows(x);
   Tensor moments = Tensor::full({2, rows.channels}, std::numeric_limits<double>::quiet_NaN(), DType::f64);
   if (rows.pixels == 0) return moments;
   visit_floating(x.dtype(), [&]<class T>() {
     const T* values = x.values<T>().data();
-    const Tensor shift = for_row<double>(rows, [=](std::size_t c) { return values[c]; });
+    const Tensor shift =
+        for_row<double>(rows, [=](std::size_t c) { return std::isfinite(values[c]) ? values[c] : T(0); });
     const double* first = shift.values<double>().data();
     const Tensor sums = channel_sums(
         rows, [=](std::int64_t offset, std::int64_t count, std::int64_t columns, double* sum,
@@ -190,7 +198,10 @@ Tensor batch_norm_forward(const Tensor& x, const Tensor& gamma, const Tensor& be
       return static_cast<double>(weight[c]) / std::sqrt(variance[c] + epsilon);
     });
     const Tensor centres = for_row<T>(rows, [=](std::size_t c) { return mean[c]; });
-    const Tensor offsets = for_row<T>(rows, [=](std::size_t c) { return added[c]; });
+    const Tensor offsets = for_row<T>(rows, [=](std::size_t c) {
+      return static_cast<double>(added[c]) -
+             static_cast<double>(weight[c]) / std::sqrt(variance[c] + epsilon) * rounded_off<T>(mean[c]);
+    });
     const T *from = x.values<T>().data(), *factor = factors.values<T>().data();
     const T *centre = centres.values<T>().data(), *offset = offsets.values<T>().data();
     T* to = y.mutable_values<T>().data();
@@ -228,9 +239,10 @@ BatchNormGradients batch_norm_backward(const Tensor& x, const Tensor& gamma, con
     const auto count = static_cast<double>(rows.pixels);
     const T* weight = gamma.values<T>().data();
     const Tensor centres = for_row<T>(rows, [=](std::size_t c) { return mean[c]; });
-    const Tensor means_gy = for_row<T>(rows, [=](std::size_t c) { return sum[c] / count; });
-    const Tensor slopes =
-        for_row<T>(rows, [=](std::size_t c) { return products[c] / (count * deviation(c) * deviation(c)); });
+    const auto slope_of = [=](std::size_t c) { return products[c] / (count * deviation(c) * deviation(c)); };
+    const Tensor slopes = for_row<T>(rows, slope_of);
+    const Tensor means_gy = for_row<T>(
+        rows, [=](std::size_t c) { return sum[c] / count - rounded_off<T>(mean[c]) * slope_of(c); });
     const Tensor factors =
         for_row<T>(rows, [=](std::size_t c) { return static_cast<double>(weight[c]) / deviation(c); });
     const T *centre = centres.values<T>().data(), *mean_gy = means_gy.values<T>().data();

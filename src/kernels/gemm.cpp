@@ -26,7 +26,7 @@ double products(const GemmShape& s) {
   return static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
 }
 
-// Of a small c oneDNN reads a transposed a and a plain b where they lie, and rows that lie a multiple of 2 KB
+// Where c is small, oneDNN does not pack a transposed a or a plain b, and rows that lie a multiple of 2 KB
 // apart fall into the same sets of the cache: it is up to half as fast as OpenBLAS with AVX2, else a tenth
 // faster. With AVX-512 OpenBLAS has half its speed.
 bool reads_badly(const GemmShape& s) {
@@ -134,7 +134,7 @@ void gemm(const GemmShape& s, const float* a, const float* b, float* c) {
   if (is_deep(s)) return by_depth<float>(product, s, a, b, c);
   if (product != onednn::gemm) return by_results<float>(product, s, a, b, c);
   if (products(s) >= thread_grain) return onednn::gemm(s, a, b, c);
-  const OneThread alone;  // it would take two for a row of a few thousand products
+  const OneThread alone;  // oneDNN would wake a second one for a row of a few thousand products
   onednn::gemm(s, a, b, c);
 }
 

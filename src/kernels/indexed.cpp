@@ -22,8 +22,8 @@ Slices slices_of(const Shape& shape, int axis) {
   return slices;
 }
 
-// Slices of x at `count` positions. Those whose positions follow one another are copied at once; single
-// elements are not worth to look for such.
+// Slices of x at `count` positions. Those whose positions follow one another are copied at once; for
+// single elements the search costs more than it saves.
 template <class T>
 void gather_row(const T* x, const std::int64_t* positions, T* y, std::int64_t count, std::int64_t inner) {
   if (inner == 1) {
@@ -61,7 +61,7 @@ WEFT_VECTOR_LOOP void add_slice(const T* __restrict x, T* __restrict y, std::int
 template <class T>
 void scatter_range(const T* gy, const std::int64_t* positions, T* y, std::int64_t count, std::int64_t inner,
                    std::int64_t begin, std::int64_t end) {
-  if (inner == 1) {
+  if (inner == 1) {  // begin is 0 and end 1
     for (std::int64_t i = 0; i < count; ++i) y[positions[i]] += gy[i];
     return;
   }

@@ -7,9 +7,10 @@
 namespace weft::narrow {
 
 bool fits(const Convolution& c);  // and there are products
-// Where oneDNN, which takes f32 alone and computes eight output channels at least, is slower with AVX2: a
-// convolution of up to eight takes it 1.2 to 2 times as long, of more 0.4 to 0.9 times; the gradients of 6 it
-// has up to 1.7 times as long, of 4, 8 and more 0.5 to 1.1 times. Scattered ones are always faster here.
+// Where oneDNN, which takes f32 alone and computes eight output channels at least, is slower. With AVX2 (not
+// measured with AVX-512) a convolution of up to eight takes it mostly 1.2 to 2 times as long, of more 0.4
+// to 1.2 times; the gradients of 6 it has 0.7 to 1.7 times as long, of 4, 8 and more 0.3 to 1.3 times.
+// Scattered gradients are always faster here.
 bool is_faster(const Convolution& c, DType dtype);
 bool has_faster_gradients(const Convolution& c, DType dtype);
 

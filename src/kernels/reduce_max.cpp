@@ -22,7 +22,7 @@ bool exceeds(T value, T largest) {
 }
 
 // The largest of at least `least` elements, or a NaN where there is one. Several registers of running maxima:
-// one is a chain. A NaN is never larger: it is looked for beside.
+// one is a chain. A NaN is never larger: NaNs are tracked separately.
 constexpr std::int64_t least = 32;
 template <class T>
 WEFT_VECTOR_LOOP T largest_of(const T* x, std::int64_t count) {
@@ -49,7 +49,7 @@ WEFT_VECTOR_LOOP T largest_of(const T* x, std::int64_t count) {
   return result;
 }
 
-// Where the first of them is that `matches`, which one does: blocks are passed by that hold none.
+// Position of the first element that `matches`; one must. Skips whole blocks without a match.
 template <class T, class F>
 [[gnu::always_inline]] inline std::int64_t first_match(const T* x, std::int64_t count, F matches) {
   constexpr std::int64_t block = 64;

@@ -79,15 +79,15 @@ WEFT_VECTOR_LOOP void add_row(const T* __restrict from, T* __restrict to, std::i
   for (std::int64_t c = 0; c < columns; ++c) to[c] += from[c];
 }
 
+// `from` is dense.
 template <class T>
-void add_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns, const Copy::Loop& row,
-              const Copy::Loop& column) {
-  const std::int64_t step_from = column.step[from_side], step_to = column.step[to_side];
-  for (std::int64_t r = 0; r < rows; ++r, from += row.step[from_side], to += row.step[to_side]) {
-    if (step_from == 1 && step_to == 1) {
+void add_tile(const T* from, T* to, std::int64_t rows, std::int64_t columns, std::int64_t row_to,
+              std::int64_t column_to) {
+  for (std::int64_t r = 0; r < rows; ++r, from += columns, to += row_to) {
+    if (column_to == 1) {
       add_row(from, to, columns);
     } else {
-      for (std::int64_t c = 0; c < columns; ++c) to[c * step_to] += from[c * step_from];
+      for (std::int64_t c = 0; c < columns; ++c) to[c * column_to] += from[c];
     }
   }
 }
@@ -119,7 +119,8 @@ void add_strided(Tensor& y, const StridedView& view, const Tensor& x) {
     const T* from = x.values<T>().data();
     T* to = y.mutable_values<T>().data() + view.offset;
     nest.for_each_tile([&](const Copy::Positions& at, std::int64_t rows, std::int64_t columns) {
-      add_tile(from + at[from_side], to + at[to_side], rows, columns, nest.row(), nest.column());
+      add_tile(from + at[from_side], to + at[to_side], rows, columns, nest.row().step[to_side],
+               nest.column().step[to_side]);
     });
   });
 }

@@ -29,23 +29,26 @@ class Box {
     if (count_ == 0) axes_[count_++] = {0, 1, 0};
   }
 
-  // Rows [first, end) of y, which the innermost axis makes.
+  // Elements [begin, end) of y.
   template <class T>
-  void fill(const T* x, T* y, std::int64_t first, std::int64_t end, T value) const {
+  void fill(const T* x, T* y, std::int64_t begin, std::int64_t end, T value) const {
     const Axis& row = axes_[count_ - 1];
-    for (std::int64_t r = first; r < end; ++r) {
-      T* to = y + r * row.extent();
-      const std::int64_t from = row_of_x(r);
+    while (begin < end) {
+      const std::int64_t r = begin / row.extent(), column = begin % row.extent();
+      const std::int64_t last = std::min(row.extent(), column + end - begin), from = row_of_x(r);
+      const std::int64_t inside = std::clamp(row.before, column, last),
+                         after = std::clamp(row.before + row.inside, column, last);
+      T* const to = y + r * row.extent();
       if (from < 0) {
-        std::fill_n(to, row.extent(), value);
-        continue;
+        std::fill(to + column, to + last, value);
+      } else {
+        std::fill(to + column, to + inside, value);
+        std::copy_n(x + from * row.inside + inside - row.before, after - inside, to + inside);
+        std::fill(to + after, to + last, value);
       }
-      to = std::fill_n(to, row.before, value);
-      to = std::copy_n(x + from * row.inside, row.inside, to);
-      std::fill_n(to, row.after, value);
+      begin += last - column;
     }
   }
-  std::int64_t row_length() const { return axes_[count_ - 1].extent(); }
 
  private:
   Axis& last() { return axes_[count_ - 1]; }
@@ -73,8 +76,7 @@ Tensor surround(const Tensor& x, const Shape& shape, const Ints& begin, double v
   visit_dtype(x.dtype(), [&]<class T>() {
     const T* from = x.values<T>().data();
     T* to = y.mutable_values<T>().data();
-    const std::int64_t rows = y.elements() / box.row_length();
-    parallel_for(rows, elementwise_grain / box.row_length() + 1, [&](std::int64_t first, std::int64_t end) {
+    parallel_for(y.elements(), elementwise_grain, [&](std::int64_t first, std::int64_t end) {
       box.fill(from, to, first, end, static_cast<T>(value));
     });
   });

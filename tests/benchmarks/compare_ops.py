@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Times every op that PyTorch has too, by turns, on operands of a million elements, and prints the table.
+"""Times every op that PyTorch computes too, by turns, on the large operands of ops.cpp, and prints the table.
 
     python3 tests/benchmarks/compare_ops.py [--build build/release] [--python PYTHON]... [--threads 2] [--rounds 3]
 
@@ -29,10 +29,11 @@ def output(command, threads):
 
 def weft_turn(program, threads):
     """Microseconds by (op, direction)."""
-    report = json.loads(output([program, "--benchmark_filter=/large/", "--benchmark_min_time=0.1",
-                                "--benchmark_format=json"], threads))
-    names = ((row["name"].split("/"), row["real_time"]) for row in report["benchmarks"])
-    return {(op, direction): nanoseconds / 1e3 for (op, _, direction), nanoseconds in names}
+    report = json.loads(output([program, "--benchmark_filter=/large/", "--benchmark_min_time=0.02",
+                                "--benchmark_repetitions=5", "--benchmark_format=json"], threads))
+    rows = ((row["run_name"].split("/"), row["real_time"]) for row in report["benchmarks"]
+            if row.get("aggregate_name") == "median")
+    return {(op, direction): nanoseconds / 1e3 for (op, _, direction, *_), nanoseconds in rows}
 
 
 def torch_turn(python, threads):
@@ -57,6 +58,9 @@ def main():
         print(f"{program} is not there: cmake -DWEFT_BENCHMARKS=ON, then build", file=sys.stderr)
         return 2
     found = {python: torch_of(python) for python in options.python or ["python3", "/usr/bin/python3"]}
+    for python in found:
+        if options.python and not found[python]:
+            print(f"{python} imports no torch: not measured", file=sys.stderr)
     pythons = [python for python in found if found[python]]
     pythons = pythons if options.python else pythons[:1]
     if not pythons:

@@ -69,7 +69,7 @@ ROWS = {
     "concat": ([any_of(*SQUARE), any_of(*SQUARE)], lambda a, b: torch.cat((a, b), 1)),
     "pad": ([any_of(*SQUARE)], lambda x: F.pad(x, (1, 1, 1, 1))),
     "gather": ([any_of(*SQUARE)], lambda x: x.index_select(0, INDEX)),
-    "scatter_add": ([any_of(*SQUARE)], lambda x: torch.zeros(SQUARE).index_add(0, INDEX, x)),
+    "scatter_add": ([any_of(*SQUARE)], lambda x: torch.zeros(SQUARE).index_add_(0, INDEX, x)),
     "one_hot": ([], lambda: F.one_hot(INDEX, 1024).float()),
     "matmul": ([any_of(512, 512), any_of(512, 512)], torch.matmul),
     "conv2d": ([images(), filters(), any_of(64)], lambda x, w, b: F.conv2d(x, w, b, padding=1)),

@@ -5,8 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
+#include "kernels/lanes.hpp"
 #include "kernels/parallel.hpp"
 #include "kernels/vector_math.hpp"
 
@@ -46,10 +48,31 @@ WEFT_VECTOR_LOOP void raise_row(const T* __restrict x, std::int32_t row, T* __re
   }
 }
 
-// Channels are taken eight at a time, whose loops the compiler unrolls: with few channels the loops over them
-// are too short otherwise. The last eight may reach beyond the channels of a position: lines are that much
-// longer, and what is written there is the next position's, which is written later.
-constexpr int lanes = 8;
+// With few channels loops over them are too short for the compiler: they are taken a register at a time. The
+// last one may reach beyond the channels of a position: lines are that much longer, and what is written there
+// is the next position's, which is written later.
+template <class T>
+constexpr int lanes = Lanes<T>::count;
+
+template <class T>
+struct Best {
+  typedef std::int32_t Index __attribute__((vector_size(lanes<T> * sizeof(std::int32_t))));
+  typename Lanes<T>::Vector value;
+  Index at;
+
+  // Of equal ones the first position wins.
+  template <bool indexed>
+  [[gnu::always_inline]] void raise(const Best& x) {
+    const auto larger = ~(x.value <= value) & (value == value);
+    if constexpr (indexed) {
+      const auto equal = (x.value == value) | ((x.value != x.value) & (value != value));
+      const Index taken =
+          __builtin_convertvector(larger, Index) | (__builtin_convertvector(equal, Index) & (x.at < at));
+      at = taken ? x.at : at;
+    }
+    value = larger ? x.value : value;
+  }
+};
 
 // The same along a row whose elements are the best of their column. Of equal ones the upper wins, then the
 // left one.
@@ -60,31 +83,20 @@ WEFT_VECTOR_LOOP void raise_columns(const WindowAxis& w, std::int64_t channels, 
   const auto width = static_cast<std::int32_t>(w.extent);
   for (std::int64_t j = 0; j < w.positions; ++j) {
     const std::int64_t first = w.source(j, w.first_tap(j)), last = w.source(j, w.last_tap(j));
-    for (std::int64_t k = 0; k < channels; k += lanes) {
-      T most[lanes];
-      std::int32_t at[lanes];
-      for (int l = 0; l < lanes; ++l) {
-        most[l] = best[first * channels + k + l];
-        if constexpr (indexed)
-          at[l] = rows[first * channels + k + l] * width + static_cast<std::int32_t>(first);
-      }
-      for (std::int64_t column = first + 1; column < last; ++column) {
-        const T* x = best + column * channels + k;
-        for (int l = 0; l < lanes; ++l) {
-          const bool larger = !(x[l] <= most[l]) && most[l] == most[l];
-          if constexpr (indexed) {
-            const std::int32_t position =
-                rows[column * channels + k + l] * width + static_cast<std::int32_t>(column);
-            const bool equal = x[l] == most[l] || (x[l] != x[l] && most[l] != most[l]);
-            at[l] = larger || (equal && position < at[l]) ? position : at[l];
-          }
-          most[l] = larger ? x[l] : most[l];
+    for (std::int64_t k = 0; k < channels; k += lanes<T>) {
+      const auto column_best = [&](std::int64_t column) {
+        Best<T> found{Lanes<T>::load(best + column * channels + k), {}};
+        if constexpr (indexed) {
+          std::memcpy(&found.at, rows + column * channels + k, sizeof found.at);
+          found.at = found.at * width + static_cast<std::int32_t>(column);
         }
-      }
-      for (int l = 0; l < lanes; ++l) {
-        y[j * channels + k + l] = most[l];
-        if constexpr (indexed) index[j * channels + k + l] = at[l];
-      }
+        return found;
+      };
+      Best<T> most = column_best(first);
+      for (std::int64_t column = first + 1; column < last; ++column)
+        most.template raise<indexed>(column_best(column));
+      Lanes<T>::store(most.value, y + j * channels + k);
+      if constexpr (indexed) std::memcpy(index + j * channels + k, &most.at, sizeof most.at);
     }
   }
 }
@@ -144,12 +156,12 @@ void max_lines(const Pooling& p, const T* x, T* y, std::int32_t* index) {
   const std::int64_t x_line = p.window.w.extent * p.channels, y_line = p.window.w.positions * p.channels;
   const std::int64_t grain = std::max<std::int64_t>(1, pooling_grain / (x_line * p.window.h.taps));
   parallel_for(p.images * p.window.h.positions, grain, [&](std::int64_t begin, std::int64_t end) {
-    Tensor value_memory = Tensor::zeros({x_line + y_line + 2 * lanes}, dtype_of<T>());
-    Tensor index_memory = Tensor::zeros({indexed ? x_line + y_line + 2 * lanes : 0}, DType::i32);
+    Tensor value_memory = Tensor::zeros({x_line + y_line + 2 * lanes<T>}, dtype_of<T>());
+    Tensor index_memory = Tensor::zeros({indexed ? x_line + y_line + 2 * lanes<T> : 0}, DType::i32);
     T* best = value_memory.mutable_values<T>().data();
-    T* most = best + x_line + lanes;
+    T* most = best + x_line + lanes<T>;
     std::int32_t* rows = index_memory.mutable_values<std::int32_t>().data();
-    std::int32_t* at = indexed ? rows + x_line + lanes : nullptr;
+    std::int32_t* at = indexed ? rows + x_line + lanes<T> : nullptr;
     for_each_line(p, begin, end, [&](std::int64_t line, std::int64_t, std::int64_t first, std::int64_t last) {
       const auto row = [&](std::int64_t l) { return static_cast<std::int32_t>(l % p.window.h.extent); };
       std::copy_n(x + first * x_line, x_line, best);

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "kernels/elementwise.hpp"
 #include "kernels/im2col.hpp"
 #include "kernels/narrow_convolution.hpp"
 #include "kernels/onednn.hpp"
+#include "kernels/parallel.hpp"
 #include "kernels/winograd.hpp"
 
 namespace weft {
@@ -44,6 +46,16 @@ void relu_in_place(Tensor& y) {
   });
 }
 
+constexpr std::int64_t thread_grain = 1 << 18;  // products: a second thread takes longer to wake than they do
+
+// oneDNN takes every thread for any convolution: few products are left to one.
+template <class F>
+Tensor by_onednn(const Convolution& c, F&& f) {
+  std::optional<OneThread> alone;
+  if (c.products() < thread_grain) alone.emplace();
+  return f();
+}
+
 bool takes_winograd(const Convolution& c, const Tensor& a, const Tensor& b) {
   return a.dtype() == DType::f32 && winograd::fits(c) && winograd::is_moderate(a) && winograd::is_moderate(b);
 }
@@ -74,11 +86,11 @@ Convolution make_convolution(const Shape& x, const Shape& w, const Conv2dOptions
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
-  if (narrow::is_faster(c, x.dtype())) return narrow::convolution(c, x, w, b, relu);
+  if (narrow::is_faster(c, x.dtype())) return narrow::convolution(c, x, w, b, relu, onednn::has_avx512());
   if (takes_winograd(c, x, w)) return winograd::convolution(c, x, w, b, relu);
   Tensor y;
   if (x.dtype() == DType::f32 && c.has_products()) {
-    y = onednn::convolution(c, x, w, b);
+    y = by_onednn(c, [&] { return onednn::convolution(c, x, w, b); });
   } else {
     y = bias_rows(c, x.dtype(), b);
     if (c.has_products()) im2col::add_convolution(c, x, w, y);
@@ -89,7 +101,8 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
 
 Tensor convolution_input_gradient(const Convolution& c, const Tensor& gy, const Tensor& w) {
   if (takes_winograd(c, gy, w)) return winograd::input_gradient(c, gy, w);
-  if (gy.dtype() == DType::f32 && c.has_products()) return onednn::convolution_input_gradient(c, gy, w);
+  if (gy.dtype() == DType::f32 && c.has_products())
+    return by_onednn(c, [&] { return onednn::convolution_input_gradient(c, gy, w); });
   Tensor gx = Tensor::zeros(c.x_shape(), gy.dtype());
   if (c.has_products()) im2col::add_input_gradient(c, gy, w, gx);
   return gx;
@@ -97,7 +110,8 @@ Tensor convolution_input_gradient(const Convolution& c, const Tensor& gy, const 
 
 Tensor convolution_weight_gradient(const Convolution& c, const Tensor& x, const Tensor& gy) {
   if (takes_winograd(c, x, gy)) return winograd::weight_gradient(c, x, gy);
-  if (x.dtype() == DType::f32 && c.has_products()) return onednn::convolution_weight_gradient(c, x, gy);
+  if (x.dtype() == DType::f32 && c.has_products())
+    return by_onednn(c, [&] { return onednn::convolution_weight_gradient(c, x, gy); });
   Tensor gw = Tensor::zeros(c.w_shape(), x.dtype());
   if (c.has_products()) im2col::add_weight_gradient(c, x, gy, gw);
   return gw;

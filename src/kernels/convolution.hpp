@@ -16,6 +16,7 @@ struct Convolution {
     return window.h.taps * window.w.taps * in_per_group();
   }  // that make one output
   std::int64_t positions() const { return images * window.h.positions * window.w.positions; }
+  std::int64_t products() const { return positions() * taps() * out_channels; }  // those with padding too
   Shape x_shape() const { return {images, window.h.extent, window.w.extent, in_channels}; }
   Shape w_shape() const { return {window.h.taps, window.w.taps, in_per_group(), out_channels}; }
   Shape y_shape() const { return {images, window.h.positions, window.w.positions, out_channels}; }

@@ -155,14 +155,6 @@ void add_band(const Line<T>& line, const Band<T>& band, Gathered<T>& gathered, T
   add_each(line.inner_end, line.positions);
 }
 
-// How many lines from output line i of an image on, of at most `most`, read equally many lines of taps.
-std::int64_t band_lines(const WindowAxis& h, std::int64_t i, std::int64_t most) {
-  std::int64_t lines = 1;
-  while (lines < most && h.first_tap(i + lines) == h.first_tap(i) && h.last_tap(i + lines) == h.last_tap(i))
-    ++lines;
-  return lines;
-}
-
 // Of one range of output lines: gw [block, taps, lanes], then gb [block, lanes].
 template <class T>
 struct Sums {
@@ -179,7 +171,7 @@ void add_lines(const Convolution& c, const Operands<T>& from, std::int64_t begin
                Sums<T> sums) {
   constexpr int lanes = Lanes<T>::count;
   const WindowAxis& h = c.window.h;
-  Line<T> line = line_of<T>(c, false);
+  Line<T> line = line_of<T>(c);
   const std::int64_t x_image = h.extent * line.x_line;
   const std::int64_t most = std::max<std::int64_t>(1, most_gathered / line.positions);
   Tensor at({most * line.positions + 1}, DType::i64), g({most * line.positions, lanes}, dtype_of<T>());
@@ -225,8 +217,8 @@ ParameterGradients gradients_of(const Convolution& c, const Operands<T>& from) {
   constexpr int lanes = Lanes<T>::count;
   const std::int64_t blocks = block_count(c, lanes), lines = c.images * c.window.h.positions;
   // As many partial sums as threads, in an order that does not depend on which thread is first.
-  const std::int64_t parts = std::clamp<std::int64_t>(c.positions() * c.taps() * c.out_channels / grain, 1,
-                                                      std::min<std::int64_t>(thread_count(), lines));
+  const std::int64_t parts =
+      std::clamp<std::int64_t>(c.products() / grain, 1, std::min<std::int64_t>(thread_count(), lines));
   const std::int64_t w_size = blocks * c.taps() * lanes, size = w_size + blocks * lanes;
   Tensor memory = Tensor::zeros({parts, size}, dtype_of<T>());
   T* sums = memory.mutable_values<T>().data();

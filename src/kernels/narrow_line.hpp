@@ -12,7 +12,7 @@
 namespace weft::narrow {
 
 inline constexpr std::int64_t grain = 1 << 18;  // multiplications: fewer are not worth a second thread
-inline constexpr int tile = 12;                 // positions or taps whose sums stay in registers
+inline constexpr int tile = 12;                 // taps whose sums stay in registers
 
 // One line of outputs. `x` and `w` point to the first line of taps that lies within the image.
 template <class T>
@@ -26,7 +26,6 @@ struct Line {
   std::int64_t extent;  // elements of the image's line
   std::int64_t positions, out_channels;
   std::int64_t inner_begin, inner_end;  // the positions all of whose taps lie within the image's line
-  bool relu;
 
   // The taps of position j within the image's line are [first(j), last(j)).
   std::int64_t first(std::int64_t j) const { return std::clamp(margin - j * x_step, std::int64_t{0}, run); }
@@ -36,7 +35,7 @@ struct Line {
 };
 
 template <class T>
-Line<T> line_of(const Convolution& c, bool relu) {
+Line<T> line_of(const Convolution& c) {
   const WindowAxis& w = c.window.w;
   Line<T> line{};
   line.x_line = w.extent * c.in_channels;
@@ -46,7 +45,6 @@ Line<T> line_of(const Convolution& c, bool relu) {
   line.extent = w.extent * c.in_channels;
   line.positions = w.positions;
   line.out_channels = c.out_channels;
-  line.relu = relu;
   while (line.inner_begin < w.positions && line.first(line.inner_begin) > 0) ++line.inner_begin;
   line.inner_end = w.positions;
   while (line.inner_end > line.inner_begin && line.last(line.inner_end - 1) < line.run) --line.inner_end;
@@ -61,6 +59,14 @@ std::int64_t place(Line<T>& line, const Convolution& c, const T* image, std::int
   line.lines = h.last_tap(i) - first;
   line.x = image + h.source(i, first) * line.x_line;
   return first;
+}
+
+// How many lines from output line i of an image on, of at most `most`, read equally many lines of taps.
+inline std::int64_t band_lines(const WindowAxis& h, std::int64_t i, std::int64_t most) {
+  std::int64_t lines = 1;
+  while (lines < most && h.first_tap(i + lines) == h.first_tap(i) && h.last_tap(i + lines) == h.last_tap(i))
+    ++lines;
+  return lines;
 }
 
 // A block is as many output channels as a register holds.

@@ -174,27 +174,27 @@ TEST_CASE("a convolution of few channels agrees with loops by taps and by pairs 
 TEST_CASE("a convolution by 3 x 3 filters agrees with loops at odd sizes and every padding",
           "[conv2d][fast]") {
   check_cases({
-      {2, 8, 8, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true},
-      {1, 7, 9, 32, 40, 3, 3, 1, {1, 1, 1, 1}, true},
-      {3, 5, 4, 40, 32, 3, 3, 1, {0, 0, 0, 0}, false},
-      {1, 3, 3, 32, 64, 3, 3, 1, {0, 0, 0, 0}, false},
-      {1, 1, 1, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true},
-      {2, 6, 3, 32, 32, 3, 3, 1, {2, 0, 1, 2}, false},
+      {2, 8, 8, 48, 48, 3, 3, 1, {1, 1, 1, 1}, true},
+      {1, 7, 9, 48, 56, 3, 3, 1, {1, 1, 1, 1}, true},
+      {3, 5, 4, 56, 48, 3, 3, 1, {0, 0, 0, 0}, false},
+      {1, 3, 3, 48, 64, 3, 3, 1, {0, 0, 0, 0}, false},
+      {1, 1, 1, 48, 48, 3, 3, 1, {1, 1, 1, 1}, true},
+      {2, 6, 3, 48, 48, 3, 3, 1, {2, 0, 1, 2}, false},
   });
 }
 
 TEST_CASE("a convolution by 3 x 3 filters of many tiles agrees with loops", "[conv2d][fast]") {
-  check_case({1, 92, 91, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, false);
-  check_case({1, 92, 91, 32, 32, 3, 3, 1, {1, 1, 1, 1}, true}, false, true);
+  check_case({1, 92, 91, 48, 48, 3, 3, 1, {1, 1, 1, 1}, true}, false, false);
+  check_case({1, 92, 91, 48, 48, 3, 3, 1, {1, 1, 1, 1}, true}, false, true);
 }
 
 TEST_CASE("fast convolutions of no images give zeros of the right shapes", "[conv2d][fast]") {
-  for (const std::int64_t channels : {3, 32}) {
-    const Parameter w("w", Random(2, "w").normal({3, 3, channels, 32}, 0, 1));
+  for (const std::int64_t channels : {3, 48}) {
+    const Parameter w("w", Random(2, "w").normal({3, 3, channels, 48}, 0, 1));
     Graph g;
     const Var y = conv2d(Var(Tensor({0, 8, 8, channels})), g.use(w), {.padding = 1});
-    g.backward(y, {.gy = Tensor({0, 8, 8, 32})});
-    CHECK(y.shape() == Shape{0, 8, 8, 32});
+    g.backward(y, {.gy = Tensor({0, 8, 8, 48})});
+    CHECK(y.shape() == Shape{0, 8, 8, 48});
     CHECK(w.grad().shape() == w.shape());
     for (const float value : w.grad().values<float>()) REQUIRE(value == 0);
   }
@@ -203,17 +203,17 @@ TEST_CASE("fast convolutions of no images give zeros of the right shapes", "[con
 TEST_CASE("an element that is not finite or huge reaches just the outputs it enters", "[conv2d][fast]") {
   for (const float planted :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(), 3e38f}) {
-    for (const std::int64_t channels : {3, 32}) {
+    for (const std::int64_t channels : {3, 48}) {
       Tensor x = Random(1, "x").normal({1, 12, 12, channels}, 0, 1);
       x.mutable_values<float>()[static_cast<std::size_t>((5 * 12 + 6) * channels)] = planted;
-      const Parameter w("w", Random(2, "w").normal({3, 3, channels, 32}, 0, 0.1));
+      const Parameter w("w", Random(2, "w").normal({3, 3, channels, 48}, 0, 0.1));
       Graph g;
       const Var y = conv2d(Var(x), g.use(w), {.padding = 1});
       const auto values = y.value().values<float>();
       for (std::int64_t i = 0; i < 12; ++i) {
         for (std::int64_t j = 0; j < 12; ++j) {
           const bool enters = std::abs(i - 5) <= 1 && std::abs(j - 6) <= 1;
-          const float value = values[static_cast<std::size_t>((i * 12 + j) * 32)];
+          const float value = values[static_cast<std::size_t>((i * 12 + j) * 48)];
           REQUIRE((std::isfinite(value) && std::abs(value) < 1e3f) == !enters);
         }
       }
@@ -221,7 +221,7 @@ TEST_CASE("an element that is not finite or huge reaches just the outputs it ent
       Tensor gy = Tensor::zeros(y.shape());
       gy.mutable_values<float>()[0] = 1;
       g.backward(y, {.gy = gy});
-      const float gw = w.grad().values<float>()[static_cast<std::size_t>(4 * channels * 32)];
+      const float gw = w.grad().values<float>()[static_cast<std::size_t>(4 * channels * 48)];
       CHECK(std::isnan(gw) == !std::isfinite(planted));
     }
   }

@@ -6,6 +6,7 @@
 #include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/lanes.hpp"
+#include "kernels/onednn.hpp"
 
 namespace weft::winograd {
 
@@ -14,10 +15,16 @@ namespace {
 using Vector = Lanes<float>::Vector;
 constexpr int lanes = Lanes<float>::count;
 constexpr std::int64_t fewest_channels = 32;  // fewer cost more to transform than they save
+// With AVX-512, where products cost less and transforms as much, as many pairs of channels: 48 by 48.
+constexpr std::int64_t fewest_pairs = 2304;
 constexpr std::int64_t block_elements = 1
                                         << 21;  // of transformed tiles at a time: 8 MB, which stay in a cache
 constexpr std::int64_t tile_grain = 16, row_grain = 8;  // fewer are not worth a second thread
 constexpr int frequencies = 16;
+
+// Elements from one frequency's rows to the next one's: five lines of the cache more than they have, as
+// powers of two would put all sixteen into the same sets of it, by which 64 channels took a fifth longer.
+std::int64_t frequency_stride(std::int64_t rows, std::int64_t channels) { return rows * channels + 80; }
 
 // The 2 x 2 outputs of every tile of a convolution by 3 x 3 filters, and the images they are computed from.
 struct Tiles {
@@ -139,13 +146,13 @@ WEFT_VECTOR_LOOP void transform_gradient(const float* const (&g)[4], std::int64_
   }
 }
 
-// G w G^T for one row of out_channels; taps and frequencies lie `stride` apart. `turned` takes the taps from
-// the last to the first.
-WEFT_VECTOR_LOOP void transform_filter_row(const float* w, std::int64_t channels, std::int64_t stride,
-                                           bool turned, float* u) {
+// G w G^T for one row of out_channels; taps lie w_stride and frequencies u_stride apart. `turned` takes the
+// taps from the last to the first.
+WEFT_VECTOR_LOOP void transform_filter_row(const float* w, std::int64_t w_stride, std::int64_t channels,
+                                           bool turned, float* u, std::int64_t u_stride) {
   for (std::int64_t k = 0; k < channels; k += lanes) {
     Vector taps[9], rows[12];
-    for (int t = 0; t < 9; ++t) taps[t] = Lanes<float>::load(w + (turned ? 8 - t : t) * stride + k);
+    for (int t = 0; t < 9; ++t) taps[t] = Lanes<float>::load(w + (turned ? 8 - t : t) * w_stride + k);
     for (int s = 0; s < 3; ++s) {
       const Vector ends = taps[s] + taps[6 + s];
       rows[s] = taps[s];
@@ -156,47 +163,49 @@ WEFT_VECTOR_LOOP void transform_filter_row(const float* w, std::int64_t channels
     for (int r = 0; r < 4; ++r) {
       const Vector* t = rows + 3 * r;
       const Vector ends = t[0] + t[2];
-      float* to = u + 4 * r * stride + k;
+      float* to = u + 4 * r * u_stride + k;
       Lanes<float>::store(t[0], to);
-      Lanes<float>::store(0.5f * (ends + t[1]), to + stride);
-      Lanes<float>::store(0.5f * (ends - t[1]), to + 2 * stride);
-      Lanes<float>::store(t[2], to + 3 * stride);
+      Lanes<float>::store(0.5f * (ends + t[1]), to + u_stride);
+      Lanes<float>::store(0.5f * (ends - t[1]), to + 2 * u_stride);
+      Lanes<float>::store(t[2], to + 3 * u_stride);
     }
   }
 }
 
 // G^T gU G for one row of out_channels.
-WEFT_VECTOR_LOOP void transform_filter_gradient_row(const float* gu, std::int64_t channels,
-                                                    std::int64_t stride, float* gw) {
+WEFT_VECTOR_LOOP void transform_filter_gradient_row(const float* gu, std::int64_t u_stride,
+                                                    std::int64_t channels, float* gw, std::int64_t w_stride) {
   for (std::int64_t k = 0; k < channels; k += lanes) {
     Vector rows[12];
     for (int s = 0; s < 4; ++s) {
-      const float* from = gu + s * stride + k;
-      const Vector u0 = Lanes<float>::load(from), u1 = Lanes<float>::load(from + 4 * stride),
-                   u2 = Lanes<float>::load(from + 8 * stride), u3 = Lanes<float>::load(from + 12 * stride);
+      const float* from = gu + s * u_stride + k;
+      const Vector u0 = Lanes<float>::load(from), u1 = Lanes<float>::load(from + 4 * u_stride),
+                   u2 = Lanes<float>::load(from + 8 * u_stride),
+                   u3 = Lanes<float>::load(from + 12 * u_stride);
       rows[s] = u0 + 0.5f * (u1 + u2);
       rows[4 + s] = 0.5f * (u1 - u2);
       rows[8 + s] = 0.5f * (u1 + u2) + u3;
     }
     for (int r = 0; r < 3; ++r) {
       const Vector* t = rows + 4 * r;
-      float* to = gw + 3 * r * stride + k;
+      float* to = gw + 3 * r * w_stride + k;
       Lanes<float>::store(t[0] + 0.5f * (t[1] + t[2]), to);
-      Lanes<float>::store(0.5f * (t[1] - t[2]), to + stride);
-      Lanes<float>::store(0.5f * (t[1] + t[2]) + t[3], to + 2 * stride);
+      Lanes<float>::store(0.5f * (t[1] - t[2]), to + w_stride);
+      Lanes<float>::store(0.5f * (t[1] + t[2]) + t[3], to + 2 * w_stride);
     }
   }
 }
 
-// [frequency, in_channels, out_channels]
+// [in_channels, out_channels] for every frequency.
 Tensor transform_filter(const Convolution& c, const Tensor& w, bool turned) {
-  const std::int64_t stride = c.in_channels * c.out_channels;
-  Tensor u({frequencies, c.in_channels, c.out_channels});
+  const std::int64_t w_stride = c.in_channels * c.out_channels;
+  const std::int64_t u_stride = frequency_stride(c.in_channels, c.out_channels);
+  Tensor u({frequencies, u_stride});
   const float* from = w.values<float>().data();
   float* to = u.mutable_values<float>().data();
   parallel_for(c.in_channels, row_grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin * c.out_channels; row < end * c.out_channels; row += c.out_channels)
-      transform_filter_row(from + row, c.out_channels, stride, turned, to + row);
+      transform_filter_row(from + row, w_stride, c.out_channels, turned, to + row, u_stride);
   });
   return u;
 }
@@ -223,7 +232,7 @@ void transform_inputs(const Tiles& tiles, const Tensor& x, std::int64_t begin, s
                   const float* d[16];
                   locate<4, const float>(from + n * image, tiles.height, tiles.width, channels,
                                          row - tiles.before_h, column - tiles.before_w, spare, d);
-                  transform_input(d, channels, v + tile * channels, (end - begin) * channels);
+                  transform_input(d, channels, v + tile * channels, frequency_stride(end - begin, channels));
                 });
 }
 
@@ -236,7 +245,8 @@ void transform_gradients(const Tiles& tiles, const Tensor& gy, std::int64_t begi
                   const float* g[4];
                   locate<2, const float>(from + n * image, tiles.out_height, tiles.out_width, channels, row,
                                          column, spare, g);
-                  transform_gradient(g, channels, m + tile * channels, (end - begin) * channels);
+                  transform_gradient(g, channels, m + tile * channels,
+                                     frequency_stride(end - begin, channels));
                 });
 }
 
@@ -249,7 +259,8 @@ void transform_outputs(const Tiles& tiles, const float* m, std::int64_t begin, s
                   float* places[4];
                   locate<2, float>(to + n * image, tiles.out_height, tiles.out_width, channels, row, column,
                                    spare, places);
-                  transform_output(m + tile * channels, (end - begin) * channels, channels, b, relu, places);
+                  transform_output(m + tile * channels, frequency_stride(end - begin, channels), channels, b,
+                                   relu, places);
                 });
 }
 
@@ -266,14 +277,15 @@ template <class Block>
 void for_each_block(const Tiles& tiles, std::int64_t v_channels, std::int64_t m_channels, Block&& block) {
   const std::int64_t most =
       std::clamp<std::int64_t>(block_elements / (frequencies * (v_channels + m_channels)), 1, tiles.count());
-  Tensor v({frequencies, most, v_channels}), m({frequencies, most, m_channels});
+  Tensor v({frequencies, frequency_stride(most, v_channels)}),
+      m({frequencies, frequency_stride(most, m_channels)});
   for (std::int64_t begin = 0; begin < tiles.count(); begin += most) {
     block(begin, std::min(begin + most, tiles.count()), v.mutable_values<float>().data(),
           m.mutable_values<float>().data());
   }
 }
 
-// x, of `tiles`, by the filters u [frequency, in, out], or [frequency, out, in] where they are `transposed`.
+// x, of `tiles`, by the filters u, [in, out] or where they are `transposed` [out, in] for every frequency.
 Tensor convolve(const Tiles& tiles, const Tensor& x, const Tensor& u, bool transposed, const float* b,
                 bool relu, const Shape& y_shape) {
   Tensor y(y_shape);
@@ -286,9 +298,10 @@ Tensor convolve(const Tiles& tiles, const Tensor& x, const Tensor& u, bool trans
                             .k = in,
                             .transpose_b = transposed,
                             .a_stride = in,
-                            .b_stride = u.extent(2),
+                            .b_stride = transposed ? in : out,
                             .c_stride = out};
-    multiply_frequencies(product, v, count * in, u.values<float>().data(), in * out, m, count * out);
+    multiply_frequencies(product, v, frequency_stride(count, in), u.values<float>().data(),
+                         frequency_stride(in, out), m, frequency_stride(count, out));
     transform_outputs(tiles, m, begin, end, b, relu, y);
   });
   return y;
@@ -318,7 +331,7 @@ bool fits(const Convolution& c) {
   };
   return by_three(c.window.h) && by_three(c.window.w) && c.groups == 1 && c.in_channels >= fewest_channels &&
          c.out_channels >= fewest_channels && c.in_channels % lanes == 0 && c.out_channels % lanes == 0 &&
-         c.has_products();
+         (!onednn::has_avx512() || c.in_channels * c.out_channels >= fewest_pairs) && c.has_products();
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
@@ -333,8 +346,8 @@ Tensor input_gradient(const Convolution& c, const Tensor& gy, const Tensor& w) {
 
 Tensor weight_gradient(const Convolution& c, const Tensor& x, const Tensor& gy) {
   const Tiles tiles = tiles_of(c.images, c.window.h, c.window.w);
-  const std::int64_t in = c.in_channels, out = c.out_channels, stride = in * out;
-  Tensor gu_memory({frequencies, in, out}), gw(c.w_shape());
+  const std::int64_t in = c.in_channels, out = c.out_channels, u_stride = frequency_stride(in, out);
+  Tensor gu_memory({frequencies, u_stride}), gw(c.w_shape());
   float* gu = gu_memory.mutable_values<float>().data();
   for_each_block(tiles, in, out, [&](std::int64_t begin, std::int64_t end, float* v, float* m) {
     const std::int64_t count = end - begin;
@@ -348,12 +361,13 @@ Tensor weight_gradient(const Convolution& c, const Tensor& x, const Tensor& gy) 
                             .b_stride = out,
                             .c_stride = out,
                             .accumulate = begin > 0};
-    multiply_frequencies(product, v, count * in, m, count * out, gu, stride);
+    multiply_frequencies(product, v, frequency_stride(count, in), m, frequency_stride(count, out), gu,
+                         u_stride);
   });
   float* to = gw.mutable_values<float>().data();
   parallel_for(in, row_grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin * out; row < end * out; row += out)
-      transform_filter_gradient_row(gu + row, out, stride, to + row);
+      transform_filter_gradient_row(gu + row, u_stride, out, to + row, in * out);
   });
   return gw;
 }

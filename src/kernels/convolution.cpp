@@ -86,7 +86,7 @@ Convolution make_convolution(const Shape& x, const Shape& w, const Conv2dOptions
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu) {
-  if (narrow::is_faster(c, x.dtype())) return narrow::convolution(c, x, w, b, relu, onednn::has_avx512());
+  if (narrow::is_faster(c, x.dtype())) return narrow::convolution(c, x, w, b, relu, narrow::prefers_pairs(c));
   if (takes_winograd(c, x, w)) return winograd::convolution(c, x, w, b, relu);
   Tensor y;
   if (x.dtype() == DType::f32 && c.has_products()) {

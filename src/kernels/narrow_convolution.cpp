@@ -6,6 +6,7 @@
 
 #include "kernels/narrow_line.hpp"
 #include "kernels/narrow_row.hpp"
+#include "kernels/onednn.hpp"
 #include "kernels/parallel.hpp"
 
 namespace weft::narrow {
@@ -167,7 +168,13 @@ bool is_faster(const Convolution& c, DType dtype) {
 
 bool has_faster_gradients(const Convolution& c, DType dtype) {
   constexpr std::int64_t lanes = Lanes<float>::count;
-  return fits(c) && (dtype != DType::f32 || (c.out_channels < lanes && c.out_channels != lanes / 2));
+  if (dtype != DType::f32) return fits(c);
+  return fits(c) && !onednn::has_avx512() && c.out_channels < lanes && c.out_channels != lanes / 2;
+}
+
+bool prefers_pairs(const Convolution& c) {
+  const std::int64_t run = c.window.w.taps * c.in_channels;
+  return onednn::has_avx512() && (run % 2 == 0 || run > 8);
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu,

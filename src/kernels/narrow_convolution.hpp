@@ -7,15 +7,17 @@
 namespace weft::narrow {
 
 bool fits(const Convolution& c);  // and there are products
-// Where oneDNN, which takes f32 alone and computes eight output channels at least, is slower. With AVX2 (not
-// measured with AVX-512) a convolution of up to eight takes it mostly 1.2 to 2 times as long, of more 0.4
-// to 1.2 times; the gradients of 6 it has 0.7 to 1.7 times as long, of 4, 8 and more 0.3 to 1.3 times.
+// Where oneDNN, which takes f32 alone and computes eight output channels at least, is slower: its
+// convolutions of up to eight mostly take 1.2 to 2 times as long, of more 0.4 to 1.2 times. Its gradients
+// take 0.7 to 1.7 times as long with AVX2 and 6 outputs, else 0.3 to 1.3 times, with AVX-512 0.2 to 1 times.
 // Scattered gradients are always faster here.
 bool is_faster(const Convolution& c, DType dtype);
 bool has_faster_gradients(const Convolution& c, DType dtype);
 
-// An undefined b adds none. With relu negative results become 0 and NaN stays. `by_pairs` of taps is faster
-// in f32 where registers hold 16 of it.
+// Whether f32 is faster by pairs of taps: with AVX-512, but for short lines of an odd number of taps.
+bool prefers_pairs(const Convolution& c);
+
+// An undefined b adds none. With relu negative results become 0 and NaN stays.
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu,
                    bool by_pairs);
 

@@ -29,38 +29,47 @@ THREADS = (1, 2)
 
 class Contestant:
     """A program that times a row on request, with so many threads. Each row has a process of its own: what another
-    left behind, threads that make counts atomic among it, is no part of it."""
+    left behind, threads that make counts atomic among it, is no part of it. Each turn has one where `fresh`."""
 
-    def __init__(self, command, threads):
-        self.command, self.threads = command, threads
+    def __init__(self, command, threads, fresh):
+        self.command, self.threads, self.fresh = command, threads, fresh
         self.environment = dict(os.environ, OMP_NUM_THREADS=str(threads))
         self.environment.pop("WEFT_NUM_THREADS", None)
-
-    def open(self):
-        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        env=self.environment)
+        self.process = None
 
     def time(self, row, seconds):
         """Milliseconds; None where the program does not have the row."""
+        if not self.process:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                            env=self.environment)
         self.process.stdin.write(f"{row} {seconds}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
         if not answer:
             sys.exit(f"{' '.join(self.command)} stopped at {row}")
+        if self.fresh:
+            self.close()
         return float(answer[0]) if float(answer[0]) >= 0 else None
 
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait()
+        self.process = None
 
 
 class Side:
-    """What is measured as one column: the best of several contestants."""
+    """What is measured as one column: the best of several contestants. The same program is up to 4% faster in one
+    process than in another, by where its memory lies: those that start fast are started for each turn."""
 
-    def __init__(self, name, commands):
+    def __init__(self, name, commands, fresh=False):
         self.name = name
-        self.contestants = [Contestant(command, n) for command in commands for n in THREADS]
+        self.contestants = [Contestant(command, n, fresh) for command in commands for n in THREADS]
         self.times = {}
+
+    def warm_up(self, row):
+        for contestant in self.contestants:
+            contestant.time(row, 0)
 
     def turn(self, row, seconds):
         for contestant in self.contestants:
@@ -72,14 +81,6 @@ class Side:
         medians = [statistics.median(times) for (of, contestant), times in self.times.items()
                    if of == row and threads in (None, contestant.threads)]
         return min(medians, default=None)
-
-    def open(self):
-        for contestant in self.contestants:
-            contestant.open()
-
-    def warm_up(self, row):
-        for contestant in self.contestants:
-            contestant.time(row, 0)
 
     def close(self):
         for contestant in self.contestants:
@@ -174,8 +175,6 @@ def long_chain(programs, missed):
 
 def measure(sides, rows, rounds, seconds):
     for row in rows:
-        for side in sides:
-            side.open()
         for side in sides:  # nobody is timed while another starts
             side.warm_up(row)
         for turn in range(rounds):
@@ -205,8 +204,8 @@ def main():
             print(f"{programs}/benchmark_{needed} is not there: cmake -DWEFT_BENCHMARKS=ON, then build",
                   file=sys.stderr)
             return 2
-    weft = Side("weft", [[str(programs / "benchmark_training_rows")]])
-    floor = Side("floor", [[str(programs / "benchmark_floor")]])
+    weft = Side("weft", [[str(programs / "benchmark_training_rows")]], fresh=True)
+    floor = Side("floor", [[str(programs / "benchmark_floor")]], fresh=True)
     torches = torch_sides(options.python)
     peers = [side for side, _ in torches]
     libtorch = programs / "benchmark_libtorch_rows"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/onednn.hpp"
 #include "kernels/register_tile.hpp"
 #include "kernels/register_transpose.hpp"
 #include "kernels/vector_math.hpp"
@@ -63,8 +64,9 @@ template <int vectors>
 }  // namespace
 
 bool is_small(const GemmShape& s) {
-  // The libraries have functions of their own for a single row.
-  const std::int64_t most_products = s.m == 1 ? 1 << 12 : 1 << 15;
+  // The libraries have functions of their own for a single row, and oneDNN registers twice as long with
+  // AVX-512.
+  const std::int64_t most_products = (s.m == 1 ? 1 << 12 : 1 << 15) / (onednn::has_avx512() ? 2 : 1);
   return !s.accumulate && s.k <= most_depth && s.m * s.n <= most_products / s.k;
 }
 

@@ -221,30 +221,35 @@ TEST_CASE("NaN goes through conv2d with relu, and negative infinity does not", "
 TEST_CASE("max pooling takes the first maximum row by row, and NaN before all", "[pool2d]") {
   struct Case {
     std::vector<double> window;  // 2 x 3
-    std::int64_t winner;
+    std::size_t winner;
   };
-  const auto c = GENERATE(values<Case>({{{1, 5, 2, 5, 5, 0}, 1},
-                                        {{1, 2, 5, 5, 3, 4}, 2},
-                                        {{0, 1, 2, 7, 7, 7}, 3},
-                                        {{4, 4, 4, 4, 4, 4}, 0},
-                                        {{1, 9, not_a_number, 9, 2, 3}, 2},
-                                        {{1, 9, 3, not_a_number, not_a_number, 3}, 3},
-                                        {{9, 9, not_a_number, 9, not_a_number, 3}, 2},
-                                        {{-3, -2, -1, -4, -1, -5}, 2}}));
+  const std::vector<Case> cases = {{{1, 5, 2, 5, 5, 0}, 1},
+                                   {{1, 2, 5, 5, 3, 4}, 2},
+                                   {{0, 1, 2, 7, 7, 7}, 3},
+                                   {{4, 4, 4, 4, 4, 4}, 0},
+                                   {{1, 9, not_a_number, 9, 2, 3}, 2},
+                                   {{1, 9, 3, not_a_number, not_a_number, 3}, 3},
+                                   {{9, 9, not_a_number, 9, not_a_number, 3}, 2},
+                                   {{-3, -2, -1, -4, -1, -5}, 2}};
   const DType dtype = GENERATE(DType::f32, DType::f64);
-  const std::int64_t channels = GENERATE(1, 8, 17);
-  std::vector<double> repeated, expected;
+  const auto channels = static_cast<std::size_t>(GENERATE(1, 8, 17));
+  const auto first = static_cast<std::size_t>(GENERATE(range(0, 8)));
+  const auto of_channel = [&](std::size_t k) { return cases[(first + k) % cases.size()]; };
+  std::vector<double> elements, expected;
   for (std::size_t i = 0; i < 6; ++i) {
-    repeated.insert(repeated.end(), static_cast<std::size_t>(channels), c.window[i]);
-    expected.insert(expected.end(), static_cast<std::size_t>(channels),
-                    static_cast<std::int64_t>(i) == c.winner ? 1 : 0);
+    for (std::size_t k = 0; k < channels; ++k) {
+      elements.push_back(of_channel(k).window[i]);
+      expected.push_back(i == of_channel(k).winner ? 1 : 0);
+    }
   }
   Graph g;
-  const Var x = g.input(Tensor::of<double>({1, 2, 3, channels}, repeated).to(dtype));
+  const Var x = g.input(Tensor::of<double>({1, 2, 3, std::ssize(elements) / 6}, elements).to(dtype));
   const Var y = pool2d(x, {.window = {2, 3}});
-  const double largest = c.window[static_cast<std::size_t>(c.winner)];
-  for (const double value : values_of(y.value()))
-    CHECK((std::isnan(largest) ? std::isnan(value) : value == largest));
+  const std::vector<double> found = values_of(y.value());
+  for (std::size_t k = 0; k < channels; ++k) {
+    const double largest = of_channel(k).window[of_channel(k).winner];
+    CHECK((std::isnan(largest) ? std::isnan(found[k]) : found[k] == largest));
+  }
   CHECK_THAT(values_of(gradient(y, x, {.gy = Tensor::full(y.shape(), 1, dtype)}).value()), Equals(expected));
 }
 

@@ -46,13 +46,11 @@ void relu_in_place(Tensor& y) {
   });
 }
 
-constexpr std::int64_t thread_grain = 1 << 18;  // products: a second thread takes longer to wake than they do
-
 // oneDNN takes every thread for any convolution: few products are left to one.
 template <class F>
 Tensor by_onednn(const Convolution& c, F&& f) {
   std::optional<OneThread> alone;
-  if (c.products() < thread_grain) alone.emplace();
+  if (c.products() < convolution_grain) alone.emplace();
   return f();
 }
 

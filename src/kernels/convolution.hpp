@@ -6,6 +6,8 @@
 
 namespace weft {
 
+inline constexpr std::int64_t convolution_grain = 1 << 18;  // products: fewer are not worth a second thread
+
 struct Convolution {
   std::int64_t images = 0, in_channels = 0, out_channels = 0, groups = 1;
   Window window;

@@ -106,19 +106,10 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
   });
 }
 
-// Whether our kernels are compiled for this processor: clang makes one version of a loop, for the oldest
-// x86-64.
-bool has_kernels() {
-#if defined(__clang__) && defined(__x86_64__) && !defined(__AVX__)
-  return false;
-#else
-  return true;
-#endif
-}
-
 Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
-  if (has_kernels() && is_small(s)) return small_product;
-  if (has_kernels() && !onednn::has_avx512()) {  // whose registers are twice as long as those of our kernels
+  if (has_vector_loops() && is_small(s)) return small_product;
+  if (has_vector_loops() &&
+      !onednn::has_avx512()) {  // whose registers are twice as long as those of our kernels
     const Sparse sparse = sparse_operand(s, a, b);
     if (sparse == Sparse::a) return skip_zeros_of_a;
     if (sparse == Sparse::b) return skip_zeros_of_b;

@@ -150,8 +150,9 @@ class Forward {
 
   const Convolution& c_;
   bool relu_;
-  Tensor taps_, pairs_,
-      bias_;  // [block, taps, lanes], where rows go by pairs as they take it, [block, lanes]
+  Tensor taps_;   // [block, taps, lanes]
+  Tensor pairs_;  // the same as ByPair takes it, or undefined
+  Tensor bias_;   // [block, lanes]
   ConvolveRow<T> inner_;
 };
 
@@ -174,7 +175,7 @@ bool has_faster_gradients(const Convolution& c, DType dtype) {
 
 bool prefers_pairs(const Convolution& c) {
   const std::int64_t run = c.window.w.taps * c.in_channels;
-  return onednn::has_avx512() && (run % 2 == 0 || run > 8);
+  return has_vector_loops() && onednn::has_avx512() && (run % 2 == 0 || run > 8);
 }
 
 Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const Tensor& b, bool relu,
@@ -184,7 +185,7 @@ Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& w, const
     const T* from = x.values<T>().data();
     T* to = y.mutable_values<T>().data();
     const std::int64_t lines = c.images * c.window.h.positions;
-    parallel_for(lines, std::max<std::int64_t>(1, grain * lines / c.products()),
+    parallel_for(lines, std::max<std::int64_t>(1, convolution_grain * lines / c.products()),
                  [&](std::int64_t begin, std::int64_t end) {
                    // Each thread packs for itself: sooner done than fetched from another's cache.
                    const Forward<T> forward(c, w, b, relu, by_pairs);

@@ -9,8 +9,9 @@ namespace weft::narrow {
 bool fits(const Convolution& c);  // and there are products
 // Where oneDNN, which takes f32 alone and computes eight output channels at least, is slower: its
 // convolutions of up to eight mostly take 1.2 to 2 times as long, of more 0.4 to 1.2 times. Its gradients
-// take 0.7 to 1.7 times as long with AVX2 and 6 outputs, else 0.3 to 1.3 times, with AVX-512 0.2 to 1 times.
-// Scattered gradients are faster here, but of windows that overlap at every position.
+// take 0.7 to 1.7 times as long with AVX2 where they fill no half of eight (measured with 6), else 0.3 to 1.3
+// times, with AVX-512 0.2 to 1 times. Scattered gradients are faster here, but of windows that overlap at
+// every position, which are rare.
 bool is_faster(const Convolution& c, DType dtype);
 bool has_faster_gradients(const Convolution& c, DType dtype);
 

@@ -217,8 +217,8 @@ ParameterGradients gradients_of(const Convolution& c, const Operands<T>& from) {
   constexpr int lanes = Lanes<T>::count;
   const std::int64_t blocks = block_count(c, lanes), lines = c.images * c.window.h.positions;
   // As many partial sums as threads, in an order that does not depend on which thread is first.
-  const std::int64_t parts =
-      std::clamp<std::int64_t>(c.products() / grain, 1, std::min<std::int64_t>(thread_count(), lines));
+  const std::int64_t parts = std::clamp<std::int64_t>(c.products() / convolution_grain, 1,
+                                                      std::min<std::int64_t>(thread_count(), lines));
   const std::int64_t w_size = blocks * c.taps() * lanes, size = w_size + blocks * lanes;
   Tensor memory = Tensor::zeros({parts, size}, dtype_of<T>());
   T* sums = memory.mutable_values<T>().data();

@@ -11,10 +11,9 @@
 
 namespace weft::narrow {
 
-inline constexpr std::int64_t grain = 1 << 18;  // multiplications: fewer are not worth a second thread
-inline constexpr int tile = 12;                 // taps whose sums stay in registers
+inline constexpr int tile = 12;  // taps whose sums stay in registers
 
-// One line of outputs. `x` and `w` point to the first line of taps that lies within the image.
+// One line of outputs. `x` points to the first line of taps that lies within the image.
 template <class T>
 struct Line {
   const T* x;

@@ -29,8 +29,7 @@ struct Row {
   std::int64_t y_step;  // elements from one output to the next
   std::int64_t count;   // of positions
   std::int64_t width;   // channels
-  std::int64_t
-      whole;  // positions behind which there is room for a register, and what is there is stored later
+  std::int64_t whole;   // so many have room for a register, whose rest is stored later
   bool relu;
 };
 

@@ -225,7 +225,7 @@ ParameterGradients scattered_parameter_gradients(const Convolution& c, const Ten
     const std::int64_t blocks = c.images * ((c.out_channels + block - 1) / block);
     const std::int64_t w_size = c.out_channels * layout.channel, size = w_size + c.out_channels;
     // As many partial sums as threads, in an order that does not depend on which thread is first.
-    const std::int64_t parts = std::clamp<std::int64_t>(gy.elements() * layout.channel / grain, 1,
+    const std::int64_t parts = std::clamp<std::int64_t>(gy.elements() * layout.channel / convolution_grain, 1,
                                                         std::min<std::int64_t>(thread_count(), blocks));
     Tensor memory = Tensor::zeros({parts, size}, dtype_of<T>());
     T* sums = memory.mutable_values<T>().data();

@@ -15,6 +15,17 @@
 #define WEFT_VECTOR_LOOP
 #endif
 
+namespace weft {
+
+// Whether loops are compiled for this processor: clang makes one version of them, for the oldest x86-64.
+#if defined(__clang__) && defined(__x86_64__) && !defined(__AVX__)
+constexpr bool has_vector_loops() { return false; }
+#else
+constexpr bool has_vector_loops() { return true; }
+#endif
+
+}  // namespace weft
+
 // glibc's vector library libmvec is used where the declarations say that it may be; at most 4 units in the
 // last place.
 #if defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)

@@ -28,8 +28,9 @@ THREADS = (1, 2)
 
 
 class Contestant:
-    """A program that times a row on request, with so many threads. Each row has a process of its own: what another
-    left behind, threads that make counts atomic among it, is no part of it. Each turn has one where `fresh`."""
+    """A program that times a row on request, with so many threads. Each row has a process of its own: what
+    another left behind, threads that make counts atomic among it, is no part of it. Each turn has one where
+    `fresh`."""
 
     def __init__(self, command, threads, fresh):
         self.command, self.threads, self.fresh = command, threads, fresh
@@ -40,8 +41,8 @@ class Contestant:
     def time(self, row, seconds):
         """Milliseconds; None where the program does not have the row."""
         if not self.process:
-            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                            env=self.environment)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                            text=True, env=self.environment)
         self.process.stdin.write(f"{row} {seconds}\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline().split()
@@ -59,8 +60,8 @@ class Contestant:
 
 
 class Side:
-    """What is measured as one column: the best of several contestants. The same program is up to 4% faster in one
-    process than in another, by where its memory lies: those that start fast are started for each turn."""
+    """What is measured as one column: the best of several contestants. The same program is up to 4% faster in
+    one process than in another: those that start fast are started for each turn."""
 
     def __init__(self, name, commands, fresh=False):
         self.name = name
@@ -69,7 +70,8 @@ class Side:
 
     def warm_up(self, row):
         for contestant in self.contestants:
-            contestant.time(row, 0)
+            if not contestant.fresh:
+                contestant.time(row, 0)
 
     def turn(self, row, seconds):
         for contestant in self.contestants:
@@ -220,8 +222,8 @@ def main():
         print(f"{side.name}: {of_torch}")
     if not torches:
         print("PyTorch: not found, only weft is timed")
-    print(f"median of {options.rounds} turns of {options.seconds} s; the best of 1 and 2 threads and, for PyTorch, of both "
-          "memory formats\n")
+    print(f"median of {options.rounds} turns of {options.seconds} s, weft's and the floor's in a process each; the best of "
+          "1 and 2 threads and, for PyTorch, of both memory formats\n")
     measure([weft, floor, *peers], options.rows, options.rounds, options.seconds)
 
     heads = ["step", "weft", "floor", "weft / floor"]

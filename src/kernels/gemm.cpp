@@ -108,8 +108,8 @@ void by_depth(Product<T> product, const GemmShape& s, const T* a, const T* b, T*
 
 Product<float> fastest(const GemmShape& s, const float* a, const float* b) {
   if (has_vector_loops() && is_small(s)) return small_product;
-  if (has_vector_loops() &&
-      !onednn::has_avx512()) {  // whose registers are twice as long as those of our kernels
+  // With AVX-512 oneDNN's registers are twice as long as those of our kernels.
+  if (has_vector_loops() && !onednn::has_avx512()) {
     const Sparse sparse = sparse_operand(s, a, b);
     if (sparse == Sparse::a) return skip_zeros_of_a;
     if (sparse == Sparse::b) return skip_zeros_of_b;
